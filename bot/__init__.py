@@ -1,0 +1,1 @@
+"""The chassis: turns an incoming chat update into one transaction and a reply."""

@@ -1,0 +1,172 @@
+"""What goes in and out of a chat, whatever the platform: plain data."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from bot.settings import Settings
+from storage.conversations import Context
+from storage.grants import Role
+from storage.store import Store
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """One update from a platform.
+
+    Attributes:
+        platform, chat, thread, sender: where it was said and by whom, as the platform knows them.
+        update_id: unique on its platform.
+        received_at: when it reached us; what counts at a closing.
+        text: what was said.
+        choice: the action string of the button that was pressed; untrusted.
+        message: the message that was pressed, if any.
+        photos: already fetched, checked and re-encoded.
+        problem: the name of the message that says why a photo could not be taken.
+        digest: of the files as they came, to tell a repeated update from a reused id.
+        joined: the person just arrived in the chat.
+        signed_in: whether roles count here.
+        session_id: the web session it came through, if any.
+    """
+
+    platform: str
+    chat: str
+    sender: str
+    update_id: str
+    received_at: datetime
+    thread: str = ""
+    text: str | None = None
+    choice: str | None = None
+    message: str | None = None
+    photos: tuple[bytes, ...] = ()
+    problem: str | None = None
+    digest: str = ""
+    joined: bool = False
+    signed_in: bool = True
+    session_id: int | None = None
+
+
+@dataclass(frozen=True)
+class Words:
+    """A message by name, rendered in the language of whoever reads it."""
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Said:
+    """A person's own words: data, never the name of a message."""
+
+    text: str
+
+
+Label = Words | Said
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A numbered thing that can be chosen.
+
+    Attributes:
+        action: what it does, `<noun>.<verb>:<argument>…`, at most 64 bytes; untrusted when it
+            comes back.
+        label: what it is called; a `str` is the name of a message.
+    """
+
+    action: str
+    label: Label
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A stored file that goes with a message. `name` describes it to who cannot see it."""
+
+    file_id: int
+    name: Label
+    media_type: str = "image/jpeg"
+
+
+class Reply:
+    """What a handler answers.
+
+    Args:
+        name: the message's name, `<noun>.<message>`.
+        choices: pairs of an action and a label (the name of a message, `Words` or `Said`).
+        files: what goes with it.
+        replace: edit the pressed message instead of sending a new one.
+        acknowledge: the name of a toast: shown at once, kept nowhere. Alone, it is all the answer.
+        leaves: end the web session that asked.
+        forget_from: delete this chat's messages from that one on.
+        arguments: the message's arguments.
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        /,
+        *,
+        choices: Sequence[tuple[str, Label | str]] = (),
+        files: Sequence[Attachment] = (),
+        replace: bool = False,
+        acknowledge: Words | str | None = None,
+        leaves: bool = False,
+        forget_from: int | None = None,
+        **arguments: Any,
+    ) -> None:
+        self.words = None if name is None else Words(name, arguments)
+        self.choices = tuple(Choice(action, _label(label)) for action, label in choices)
+        self.files = tuple(files)
+        self.replace = replace
+        self.acknowledge = Words(acknowledge) if isinstance(acknowledge, str) else acknowledge
+        self.leaves = leaves
+        self.forget_from = forget_from
+
+
+def _label(label: Label | str) -> Label:
+    return Words(label) if isinstance(label, str) else label
+
+
+class Refused(Exception):
+    """The request is refused, for a reason that the person is told.
+
+    What the handler changed is rolled back; what the person wrote before is kept.
+    """
+
+    def __init__(self, name: str, /, **kwargs: Any) -> None:
+        super().__init__(name)
+        self.reply = Reply(name, **kwargs)
+
+
+class Request:
+    """One update as a handler sees it: who asks what, and when. `files` are its stored photos."""
+
+    def __init__(
+        self, incoming: Incoming, context: Context, now: datetime, settings: Settings, store: Store
+    ) -> None:
+        self.incoming = incoming
+        self.context = context
+        self.now = now
+        self.zone = settings.zone
+        self.settings = settings
+        self.files: tuple[int, ...] = ()
+        self._store = store
+
+    @property
+    def person(self) -> int:
+        return self.context.person_id
+
+    @property
+    def text(self) -> str:
+        return (self.incoming.text or "").strip()
+
+    @cached_property
+    def roles(self) -> frozenset[Role]:
+        """The roles that count here and now: none where the person is not signed in."""
+        if not self.incoming.signed_in:
+            return frozenset()
+        granted = self._store.grants.roles_of(self.person, self.now)
+        mandates = self._store.organisations.mandates_of(self.person, self.now)
+        return granted | {Role(mandate.kind) for mandate in mandates}

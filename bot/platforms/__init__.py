@@ -1,0 +1,1 @@
+"""Chat platforms: one file or folder each, behind one small interface."""

@@ -1,0 +1,1 @@
+"""The web chat: one light page, its API, and the HTTP server that other things share."""

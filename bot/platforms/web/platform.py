@@ -1,0 +1,124 @@
+"""The web platform: aiohttp serves the page, its API, and health."""
+
+import asyncio
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from bot.clock import Clock
+from bot.platforms.base import Receiver
+from bot.platforms.web.api import Api
+from bot.platforms.web.demo import Demo
+from bot.platforms.web.health import Health
+from bot.platforms.web.page import Page
+from bot.platforms.web.safety import Denied, headers
+from bot.platforms.web.streams import Streams
+from bot.rendering import texts_for
+from bot.settings import Settings
+from storage.database import Database
+from storage.deliveries import Operation, PageEvent
+
+log = structlog.get_logger()
+
+LARGEST_BODY = 11 * 1024 * 1024
+PLATFORM = "web"
+
+
+class WebChat:
+    """See `bot.platforms.base.Platform`.
+
+    Args:
+        demo: what the demo adds (personas, a clock to move), if this is one.
+    """
+
+    name = PLATFORM
+    keeps_page = True
+
+    def __init__(
+        self, settings: Settings, database: Database, clock: Clock, demo: Demo | None = None
+    ) -> None:
+        self.settings = settings
+        self.database = database
+        self.clock = clock
+        self.demo = demo
+        self.streams = Streams()
+        self.port: int | None = None
+        self.listening = asyncio.Event()
+
+    def application(self, receiver: Receiver) -> web.Application:
+        app = web.Application(client_max_size=LARGEST_BODY, middlewares=[self._guard])
+        app.add_routes(Health(self.settings, self.database, self.clock).routes())
+        if self.settings.web_chat:
+            api = Api(self.settings, self.database, self.clock, receiver, self.streams, self.demo)
+            app.add_routes(api.routes())
+            app.add_routes(Page(self.settings, self.demo).routes())
+            if self.demo is not None:
+                app.add_routes(self.demo.routes())
+        return app
+
+    async def run(self, receiver: Receiver) -> None:
+        """Listen until cancelled; `listening` is set once connections are accepted."""
+        runner = web.AppRunner(
+            self.application(receiver),
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=2,
+            keepalive_timeout=75,
+        )
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, self.settings.web_host, self.settings.web_port)
+            await site.start()
+            self.port = runner.addresses[0][1]
+            self.listening.set()
+            await asyncio.Event().wait()
+        finally:
+            self.streams.end_all()
+            await runner.cleanup()
+
+    async def call(
+        self,
+        operation: Operation,
+        chat: str,
+        thread: str,
+        body: dict[str, Any],
+        message: str | None,
+    ) -> str:
+        raise AssertionError("what goes on the page is delivered by the commit")
+
+    def publish(self, chat_id: int, events: tuple[PageEvent, ...]) -> None:
+        self.streams.publish(chat_id, events)
+
+    async def close(self) -> None:
+        self.streams.end_all()
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        """Safe headers on every answer, and every error as data in the person's language."""
+        try:
+            if self.demo is not None:
+                self.demo.check_key(request)
+            response: web.StreamResponse = await handler(request)
+        except Denied as denied:
+            response = self._error(denied)
+        except web.HTTPRequestEntityTooLarge:
+            response = self._error(Denied("too_heavy", 413))
+        except web.HTTPException as known:
+            response = known
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception:
+            log.exception("request failed", path=request.path)
+            response = self._error(Denied("failed", 500))
+        if not response.prepared:
+            response.headers.update(headers(framed=self.demo is not None))
+        return response
+
+    def _error(self, denied: Denied) -> web.Response:
+        texts = texts_for(self.settings.language, self.settings.zone)
+        body = {"error": denied.name, "text": texts.plain(f"web_errors.{denied.name}")}
+        response = web.json_response(body, status=denied.status)
+        if denied.retry_after:
+            response.headers["Retry-After"] = str(denied.retry_after)
+        return response

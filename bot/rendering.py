@@ -1,0 +1,39 @@
+"""From a reply to the frozen body of a message, in the reader's language."""
+
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from bot.markup import as_plain
+from bot.messages import Reply
+from bot.texts import Texts
+
+LONGEST_LABEL = 200
+TITLE = 60
+
+
+@cache
+def texts_for(language: str, zone: ZoneInfo) -> Texts:
+    return Texts(language, zone)
+
+
+def render(reply: Reply, texts: Texts) -> dict[str, Any]:
+    """The body of a message: canonical markup, plain text, choices and files.
+
+    A platform that shows no buttons numbers the choices itself.
+    """
+    assert reply.words is not None
+    markup = texts.markup(reply.words.name, reply.words.arguments)
+    return {
+        "markup": markup,
+        "choices": [
+            [choice.action, texts.label(choice.label)[:LONGEST_LABEL]] for choice in reply.choices
+        ],
+        "files": [[file.file_id, texts.label(file.name), file.media_type] for file in reply.files],
+    }
+
+
+def title(body: dict[str, Any]) -> str:
+    """The beginning of a message, by which a person recognises it."""
+    line = as_plain(body["markup"]).partition("\n")[0]
+    return line if len(line) <= TITLE else line[: TITLE - 1] + "…"

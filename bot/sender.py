@@ -1,0 +1,170 @@
+"""Sends what the database says is due: worded when it is first claimed, then frozen."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from bot import routing
+from bot.clock import Clock
+from bot.dispatcher import NOTICE
+from bot.platforms.base import Platform, SendFailed
+from bot.rendering import render, texts_for, title
+from bot.routing import Recipient
+from bot.settings import Settings
+from storage.database import Database
+from storage.deliveries import Claimed, Failure, PageEvent
+from storage.people import Chat
+from storage.store import Store
+
+log = structlog.get_logger()
+
+IDLE = 1.0  # seconds between two looks when nobody woke it
+MOST_TRIES = 8
+LONGEST_WAIT = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A delivery that a platform has to be called for."""
+
+    claimed: Claimed
+    chat_id: int
+    platform: str
+    address: str
+    body: dict[str, Any]
+
+
+class Sender:
+    """One loop over due deliveries."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        clock: Clock,
+        platforms: Mapping[str, Platform],
+    ) -> None:
+        self.database = database
+        self.settings = settings
+        self.clock = clock
+        self.platforms = platforms
+        self._wake = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def wake(self) -> None:
+        """Look again soon; may be called from any thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._wake.set)
+
+    async def run(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        while True:
+            self._wake.clear()
+            try:
+                worked = await self.send_due()
+            except Exception:
+                log.exception("sending failed")
+                worked = 0
+            if not worked:
+                try:
+                    await asyncio.wait_for(self._wake.wait(), IDLE)
+                except TimeoutError:
+                    continue
+
+    async def send_due(self) -> int:
+        """Send one batch of what is due; return how many were claimed."""
+        if not await self.database.read(lambda store: store.deliveries.is_due(self.clock.now())):
+            return 0
+        events, calls, count = await self.database.write(self._claim)
+        for chat_id, platform, event in events:
+            self.platforms[platform].publish(chat_id, (event,))
+        for call in calls:
+            await self._call(call)
+        return count
+
+    def _claim(self, store: Store) -> tuple[list[tuple[int, str, PageEvent]], list[_Call], int]:
+        """Claim a batch. What goes on a web page is delivered by this very transaction."""
+        now = self.clock.now()
+        store.deliveries.release_lapsed(now)
+        claimed = store.deliveries.claim(now)
+        events: list[tuple[int, str, PageEvent]] = []
+        calls: list[_Call] = []
+        for one in claimed:
+            placed = self._place(store, one, now)
+            if isinstance(placed, _Call):
+                calls.append(placed)
+            elif placed is not None:
+                events.append(placed)
+        return events, calls, len(claimed)
+
+    def _place(
+        self, store: Store, claimed: Claimed, now: datetime
+    ) -> _Call | tuple[int, str, PageEvent] | None:
+        if claimed.expires_at is not None and claimed.expires_at <= now:
+            store.deliveries.expired(claimed.id, now)
+            return None
+        chat = _chat(store, claimed)
+        platform = self.platforms.get(chat.platform) if chat else None
+        if chat is None or platform is None:
+            store.deliveries.failed(claimed.id, Failure.no_chat, now)
+            return None
+        body = claimed.body or self._word(store, claimed, chat, now)
+        if body is None:
+            store.deliveries.expired(claimed.id, now)
+            return None
+        if not platform.keeps_page:
+            return _Call(claimed, chat.id, chat.platform, chat.address, body)
+        event = store.deliveries.place_on_page(claimed.id, chat.id, body, now)
+        if body["choices"]:
+            entry = [event.message, NOTICE, title(body), body["choices"]]
+            store.conversations.await_number(chat.id, entry)
+        return chat.id, chat.platform, event
+
+    def _word(
+        self, store: Store, claimed: Claimed, chat: Chat, now: datetime
+    ) -> dict[str, Any] | None:
+        """The words of a notice for its recipient; None if it makes no sense any more."""
+        assert claimed.notice is not None and claimed.person_id is not None
+        recipient = Recipient(claimed.person_id, chat.id, now)
+        reply = routing.NOTICES[claimed.notice](recipient, store, **claimed.arguments)
+        if reply is None:
+            return None
+        language = store.people.get(claimed.person_id).language
+        return render(reply, texts_for(language, self.settings.zone))
+
+    async def _call(self, call: _Call) -> None:
+        claimed, platform = call.claimed, self.platforms[call.platform]
+        try:
+            message = await platform.call(
+                claimed.operation, call.address, "", call.body, claimed.message
+            )
+        except SendFailed as failure:
+            again = not failure.final and claimed.attempts < MOST_TRIES
+            reason, wait = failure.reason, timedelta(seconds=failure.wait)
+        else:
+            await self.database.write(
+                lambda store: store.deliveries.sent(
+                    claimed.id, call.chat_id, call.body, message, self.clock.now()
+                )
+            )
+            return
+        now = self.clock.now()
+        if again:
+            backoff = min(timedelta(seconds=2**claimed.attempts), LONGEST_WAIT)
+            due_at = now + max(wait, backoff)
+            await self.database.write(lambda store: store.deliveries.retry(claimed.id, due_at))
+        else:
+            await self.database.write(
+                lambda store: store.deliveries.failed(claimed.id, reason, now)
+            )
+
+
+def _chat(store: Store, claimed: Claimed) -> Chat | None:
+    if claimed.chat_id is not None:
+        return store.session.get(Chat, claimed.chat_id)
+    assert claimed.person_id is not None
+    return store.people.direct_chat_of(claimed.person_id)

@@ -1,0 +1,130 @@
+"""Every word it says: Jinja2 macros under `locales/`, one file a noun, one macro a message."""
+
+import unicodedata
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_time
+from babel.lists import format_list
+from babel.numbers import format_decimal
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from bot.markup import as_plain, tidy
+from bot.messages import Label, Said, Words
+
+SOURCE = "fr"
+LANGUAGES = ("fr", "en")
+
+
+@cache
+def _read(language: str, noun: str) -> str:
+    return (files("locales") / language / f"{noun}.jinja").read_text("utf-8")
+
+
+class Texts:
+    """Renders messages in one language, with times in one zone."""
+
+    def __init__(self, language: str, zone: ZoneInfo) -> None:
+        self.language = language if language in LANGUAGES else SOURCE
+        self.zone = zone
+        self._environment = Environment(
+            autoescape=True,
+            undefined=StrictUndefined,
+            loader=FunctionLoader(lambda noun: _read(self.language, noun)),
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters |= {
+            "moment": self.moment,
+            "day": self.day,
+            "number": self.number,
+            "listed": self.listed,
+        }
+        self._environment.globals["say"] = self.say
+        self._environment.globals["say_message"] = self._say_message
+        self._modules: dict[str, Any] = {}
+
+    def markup(self, name: str, arguments: Mapping[str, Any] | None = None) -> str:
+        """Render a message as canonical markup; raise `KeyError` if there is no such message."""
+        noun, _, message = name.partition(".")
+        module = self._modules.get(noun)
+        if module is None:
+            module = self._modules[noun] = self._environment.get_template(noun).module
+        macro = getattr(module, message, None)
+        if macro is None:
+            raise KeyError(f"no message {name} in {self.language}")
+        return tidy(str(macro(**(arguments or {}))))
+
+    def plain(self, name: str, arguments: Mapping[str, Any] | None = None) -> str:
+        return as_plain(self.markup(name, arguments))
+
+    def say(self, label: Label) -> Markup:
+        """A label inside a message: another message, or a person's words, escaped."""
+        if isinstance(label, Said):
+            return escape(label.text)
+        return Markup(self.markup(label.name, label.arguments))  # noqa: S704 (rendered and escaped)
+
+    def _say_message(self, name: str, **arguments: Any) -> Markup:
+        return self.say(Words(name, arguments))
+
+    def label(self, label: Label) -> str:
+        """A label as plain text, for a button."""
+        return label.text if isinstance(label, Said) else self.plain(label.name, label.arguments)
+
+    def moment(self, at: datetime) -> str:
+        """« jeudi 14 janvier 2027 à 18 h (heure de Paris) »."""
+        local = at.astimezone(self.zone)
+        if self.language == "fr":
+            clock = f"{local.hour} h" + (f" {local.minute:02d}" if local.minute else "")
+            day = format_date(local.date(), "EEEE d MMMM y", locale="fr")
+            return f"{day} à {clock} (heure {_place(self.zone)})"
+        day = format_date(local.date(), "EEEE d MMMM y", locale=self.language)
+        clock = format_time(local.time(), "H:mm", locale=self.language)
+        return f"{day} at {clock} ({_city(self.zone)} time)"
+
+    def day(self, at: datetime) -> str:
+        return format_date(at.astimezone(self.zone).date(), "d MMMM y", locale=self.language)
+
+    def number(self, value: int) -> str:
+        return format_decimal(value, locale=self.language)
+
+    def listed(self, items: list[str]) -> str:
+        """« A, B et C »."""
+        return format_list([str(item) for item in items], locale=self.language)
+
+    def macros(self, noun: str) -> list[str]:
+        """The names of a noun's messages."""
+        module = self._environment.get_template(noun).module
+        return [name for name in vars(module) if not name.startswith("_")]
+
+
+def _city(zone: ZoneInfo) -> str:
+    return zone.key.rpartition("/")[2].replace("_", " ")
+
+
+_PLACES = {
+    "Indian/Reunion": "de La Réunion",
+    "America/Guadeloupe": "de Guadeloupe",
+    "America/Martinique": "de Martinique",
+    "America/Cayenne": "de Guyane",
+    "America/Miquelon": "de Saint-Pierre-et-Miquelon",
+    "Pacific/Noumea": "de Nouméa",
+}
+
+
+def _place(zone: ZoneInfo) -> str:
+    """« de Paris »: how French names the time of a place."""
+    return _PLACES.get(zone.key, f"de {_city(zone)}")
+
+
+def normalise(text: str) -> str:
+    """Words as they are compared: no case, no accent, no punctuation between them."""
+    decomposed = unicodedata.normalize("NFD", text.casefold())
+    letters = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+    letters = letters.replace("œ", "oe").replace("æ", "ae")
+    return " ".join("".join(c if c.isalnum() else " " for c in letters).split())

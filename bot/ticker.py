@@ -1,0 +1,104 @@
+"""What time does: a few periodic ticks over due rows, and the clock that visits each due instant."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from bot.clock import MovableClock
+from storage.database import Database
+from storage.store import Store
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Job:
+    """Something that time does.
+
+    Args:
+        name: for the log.
+        run: called with the store and the moment up to which everything received is applied; it
+            does what is due by then, in one transaction.
+        next_due: the next moment at which there is something to do, if any.
+        prepare: slow work done before on a snapshot, so that nobody waits for it; `run` is then
+            given its result too, and must check that it still holds. None: nothing to do.
+        every: seconds between two ticks.
+    """
+
+    name: str
+    run: Callable[..., None]
+    next_due: Callable[[Store], datetime | None] | None = None
+    prepare: Callable[[Store, datetime], Any] | None = None
+    every: float = 1.0
+
+
+class Ticker:
+    """Ticks every job; `advance` moves the demo's clock through each due event on the way."""
+
+    def __init__(
+        self,
+        database: Database,
+        jobs: list[Job],
+        settled_until: Callable[[], datetime],
+        after: Callable[[], Awaitable[Any]],
+    ) -> None:
+        self.database = database
+        self.jobs = jobs
+        self.settled_until = settled_until
+        self.after = after
+        self._scheduler = AsyncIOScheduler(
+            timezone="UTC",
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+        )
+
+    def start(self) -> None:
+        for job in self.jobs:
+            self._scheduler.add_job(
+                self._tick, "interval", seconds=job.every, args=[job], id=job.name
+            )
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        self._scheduler.shutdown(wait=False)
+
+    async def advance(self, clock: MovableClock, to: datetime | None) -> datetime:
+        """Move the clock to a moment, or to the next event, running what falls due on the way."""
+        while True:
+            due = await self.database.read(self._next_due)
+            if due is not None and due <= clock.now():
+                due = clock.now()
+            if due is None or (to is not None and due > to):
+                break
+            clock.advance_to(due)
+            for job in self.jobs:
+                await self._tick(job)
+            await self.after()
+            if to is None:
+                return clock.now()
+            if await self.database.read(self._next_due) == due:
+                break  # it waits for something other than time
+        if to is not None:
+            clock.advance_to(to)
+        return clock.now()
+
+    def _next_due(self, store: Store) -> datetime | None:
+        moments = [job.next_due(store) for job in self.jobs if job.next_due is not None]
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    async def _tick(self, job: Job) -> None:
+        try:
+            now = self.settled_until()
+            given: tuple[Any, ...] = ()
+            if job.prepare is not None:
+                prepare = job.prepare
+                prepared = await self.database.read(lambda store: prepare(store, now))
+                if prepared is None:
+                    return
+                given = (prepared,)
+            await self.database.write(lambda store: job.run(store, now, *given))
+        except Exception:
+            log.exception("job failed", job=job.name)

@@ -1,0 +1,136 @@
+"""First contact, the menu, settings, and coming and going."""
+
+from bot import routing
+from bot.messages import Label, Refused, Reply, Request, Words
+from bot.routing import COMMANDS, anyone, choice, command, member
+from bot.texts import LANGUAGES
+from storage.grants import Role
+from storage.people import Profile
+from storage.store import Store
+
+SECRETARIAT = ("review", "draft", "poll")
+
+
+def _command(text: str) -> str:
+    if text not in COMMANDS:
+        raise ValueError(text)
+    return text
+
+
+def do(name: str, label: Label | str | None = None) -> tuple[str, Label | str]:
+    """The choice that does what a command does."""
+    return f"people.do:{name}", label or f"people.do_{name}"
+
+
+@choice("people.do", _command)
+def do_command(request: Request, store: Store, name: str) -> routing.Answer:
+    return routing.obey(name, request, store)
+
+
+@command("start", who=anyone)
+def start(request: Request, store: Store) -> Reply:
+    return Reply("people.start", choices=[do("report"), do("menu")])
+
+
+@command("menu", who=anyone)
+def menu(request: Request, store: Store) -> Reply:
+    choices = [do("report"), do("my_reports"), do("polls"), do("privacy"), do("help")]
+    if Role.secretariat in request.roles:
+        choices = [
+            do("polls"),
+            *map(do, SECRETARIAT),
+            do("report"),
+            do("my_reports"),
+            do("settings"),
+        ]
+    return Reply("people.menu", choices=choices)
+
+
+@choice("people.menu")
+def see_menu(request: Request, store: Store) -> Reply:
+    return menu(request, store)
+
+
+@command("help", who=anyone)
+def help_(request: Request, store: Store) -> Reply:
+    return Reply("people.help", choices=[do("report"), do("menu")])
+
+
+@command("cancel", who=anyone)
+@command("back", who=anyone)
+@command("skip", who=anyone)
+def nothing_open(request: Request, store: Store) -> Reply:
+    """Inside a form these words move in it; outside there is nothing to move in."""
+    return Reply("people.nothing_open", choices=[do("menu")])
+
+
+@command("settings", who=anyone)
+def settings(request: Request, store: Store) -> Reply:
+    choices: list[tuple[str, Label | str]] = [
+        (f"people.language:{language}", f"people.language_{language}") for language in LANGUAGES
+    ]
+    if request.incoming.session_id is not None:
+        choices.append(("people.new_code", "people.new_code"))
+    return Reply("people.settings", choices=choices)
+
+
+def _language(text: str) -> str:
+    if text not in LANGUAGES:
+        raise ValueError(text)
+    return text
+
+
+@choice("people.language", _language)
+def choose_language(request: Request, store: Store, language: str) -> Reply:
+    store.people.get(request.person).language = language
+    request.context.language = language
+    return Reply("people.language_chosen", choices=[do("menu")])
+
+
+@choice("people.new_code")
+def new_code(request: Request, store: Store) -> Reply:
+    """Show a new return code; the one before stops working."""
+    if request.incoming.session_id is None:
+        raise Refused("people.stale_choice")
+    code = store.sessions.new_return_code(request.context.account_id, request.now)
+    return Reply("people.return_code", code=code, choices=[do("menu")])
+
+
+@choice("people.returned")
+def returned(request: Request, store: Store) -> list[Reply]:
+    """Somebody came back with their code, which is thereby used up."""
+    code = store.sessions.new_return_code(request.context.account_id, request.now)
+    signed = store.organisations.mandates_of(request.person, request.now)
+    needs_invitation = bool(signed or store.grants.roles_of(request.person, request.now))
+    back = Reply("people.returned", needs_invitation=needs_invitation)
+    return [back, Reply("people.return_code", code=code, choices=[do("my_reports"), do("menu")])]
+
+
+@choice("people.invited", who=member)
+def invited(request: Request, store: Store) -> Reply:
+    """Somebody redeemed an invitation."""
+    person = store.people.get(request.person)
+    person.profile = person.profile or Profile.member
+    names = store.organisations.names(request.now.date())
+    mandates = store.organisations.mandates_of(request.person, request.now)
+    organisations = [names.get(mandate.organisation_id, "") for mandate in mandates]
+    roles = [Words(f"people.role_{role}") for role in sorted(request.roles)]
+    choices = [do("polls"), do("menu")]
+    return Reply("people.invited", roles=roles, organisations=organisations, choices=choices)
+
+
+@command("leave", who=anyone)
+def leave(request: Request, store: Store) -> Reply:
+    """Clear a shared phone. A new return code is shown first, so that nothing is lost."""
+    if request.incoming.session_id is None:
+        return Reply("people.leave_elsewhere")
+    code = store.sessions.new_return_code(request.context.account_id, request.now)
+    choices = [("people.leave_now", "people.leave_now"), ("people.menu", "people.stay")]
+    return Reply("people.leave", code=code, choices=choices)
+
+
+@choice("people.leave_now")
+def leave_now(request: Request, store: Store) -> Reply:
+    if request.incoming.session_id is not None:
+        store.sessions.end_by_id(request.incoming.session_id)
+    return Reply(acknowledge="people.left", leaves=True)

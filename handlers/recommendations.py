@@ -1,0 +1,103 @@
+"""Draft recommendations: entered and revised by the secretariat, read by those who vote."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bot import routing
+from bot.forms import UNSURE, Choose, Form, LongText, Open, ShortText
+from bot.messages import Label, Refused, Reply, Request, Words
+from bot.routing import anyone, choice, command, number, secretariat
+from handlers.people import do
+from storage.recommendations import Draft, Theme
+from storage.store import Store
+
+LATEST = 5
+
+
+@command("draft", who=secretariat)
+def drafts(request: Request, store: Store) -> Reply:
+    """The latest drafts, and a new one."""
+    choices: list[tuple[str, Label | str]] = [("recommendations.new", "recommendations.new")]
+    choices += [
+        (f"recommendations.show:{one.text_id}", Words("recommendations.line", {"draft": one}))
+        for one in store.recommendations.drafts()[:LATEST]
+    ]
+    return Reply("recommendations.drafts", choices=[*choices, do("menu")])
+
+
+@choice("recommendations.new", who=secretariat)
+def new(request: Request, store: Store) -> Open:
+    return Open(draft_form)
+
+
+@choice("recommendations.show", number, who=secretariat)
+def show(request: Request, store: Store, text_id: int) -> Reply:
+    draft = _draft(store, text_id)
+    choices = [
+        (f"polls.ask:{text_id}", "recommendations.put_to_vote"),
+        (f"recommendations.revise:{text_id}", "recommendations.revise"),
+        do("draft"),
+    ]
+    return Reply("recommendations.text", draft=draft, choices=choices)
+
+
+@choice("recommendations.revise", number, who=secretariat)
+def revise(request: Request, store: Store, text_id: int) -> Open:
+    _draft(store, text_id)
+    return Open(draft_form, about=str(text_id))
+
+
+@choice("recommendations.read", number, who=anyone)
+def read(request: Request, store: Store, poll_id: int) -> Reply:
+    """The text that a poll is on, for those who may vote in it."""
+    poll = store.polls.get(poll_id)
+    if poll is None or poll.text_version_id is None:
+        raise Refused("people.stale_choice")
+    if not store.polls.may_read(poll, request.person, request.now) and not secretariat(request):
+        raise Refused("polls.not_elector")
+    draft = store.recommendations.version(poll.text_version_id)
+    return Reply(
+        "recommendations.text", draft=draft, choices=[(f"polls.show:{poll_id}", "polls.go_vote")]
+    )
+
+
+def _begin(request: Request, store: Store, about: str) -> dict[str, Any]:
+    if not about:
+        return {}
+    draft = _draft(store, number(about))
+    return {"title": draft.title, "body": draft.body, "theme": draft.theme or UNSURE}
+
+
+def _submit(request: Request, store: Store, about: str, answers: Mapping[str, Any]) -> Reply:
+    title, body = answers["title"], answers["body"]
+    theme = Theme(answers["theme"]) if answers["theme"] else None
+    texts = store.recommendations
+    if about:
+        draft = texts.revise(number(about), title, body, theme, request.person, request.now)
+    else:
+        draft = texts.add_draft(title, body, theme, request.person, request.now)
+    choices = [(f"polls.ask:{draft.text_id}", "recommendations.put_to_vote"), do("menu")]
+    return Reply("recommendations.saved", draft=draft, choices=choices)
+
+
+draft_form = routing.form(
+    Form(
+        "draft",
+        "recommendations",
+        (
+            ShortText("title", at_most=150),
+            LongText("body", at_most=8000),
+            Choose("theme", Theme, labels="recommendations.theme", unsure=True),
+        ),
+        submit=_submit,
+        begin=_begin,
+        who=secretariat,
+    )
+)
+
+
+def _draft(store: Store, text_id: int) -> Draft:
+    draft = store.recommendations.draft(text_id)
+    if draft is None:
+        raise Refused("people.stale_choice")
+    return draft

@@ -1,0 +1,243 @@
+"""Experience reports, for those who give them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bot import routing
+from bot.forms import UNSURE, Answers, Choose, Find, Form, LongText, Open, Photos, ShortText, YesNo
+from bot.messages import Attachment, Label, Refused, Reply, Request, Words
+from bot.routing import Recipient, anyone, choice, command, notice, number
+from handlers import academies
+from handlers.people import do
+from storage.people import Profile
+from storage.recommendations import Theme
+from storage.reports import Content, Level, Report, ReportKind, ReportState, Taken
+from storage.store import Store
+
+PAGE = 6
+TITLE = 80
+PUPIL = "pupil"
+
+
+def propose_title(answers: Answers) -> str:
+    """The first words of the story, cut at a word."""
+    line = " ".join(str(answers["story"]).split())
+    sentence = line.partition(". ")[0].rstrip(".")
+    if len(sentence) <= TITLE:
+        return sentence
+    return sentence[:TITLE].rpartition(" ")[0].rstrip(" ,;:") + "…"
+
+
+def _begin(request: Request, store: Store, about: str) -> dict[str, Any]:
+    if about:
+        return _answers(_mine(request, store, number(about)), store)
+    person = store.people.get(request.person)
+    known = {"profile": person.profile, "academie": person.academie}
+    if request.context.kept is not None:
+        known["story"] = request.context.kept
+    return {name: str(value) for name, value in known.items() if value is not None}
+
+
+def _submit(request: Request, store: Store, about: str, answers: Mapping[str, Any]) -> list[Reply]:
+    content = Content(
+        story=answers["story"],
+        kind=ReportKind(answers["kind"]),
+        theme=Theme(answers["theme"]) if answers["theme"] else None,
+        publishable=answers["publishable"] == "yes",
+        title=answers["title"] or propose_title(answers),
+        level=Level(answers["level"]) if answers["level"] else None,
+        equipment=answers["equipment"],
+        advice=answers["advice"],
+        relayed=answers["relayed"] == "yes",
+        photos=tuple(answers["photos"] or ()),
+    )
+    if about:
+        report = _mine(request, store, number(about))
+        try:
+            store.reports.revise(report, content, request.now)
+        except Taken:
+            raise Refused("reports.being_read", choices=[do("my_reports")]) from None
+        return [Reply("reports.revised", report=report, choices=[do("my_reports"), do("menu")])]
+    person = store.people.get(request.person)
+    person.profile = Profile(answers["profile"]) if answers["profile"] else None
+    person.academie = answers["academie"]
+    request.context.kept = None
+    report = store.reports.submit(person.id, person.profile, person.academie, content, request.now)
+    choices = [do("my_reports"), do("menu")]
+    replies = [Reply("reports.submitted", report=report, choices=choices)]
+    if request.incoming.session_id is not None and not request.roles:
+        code = store.sessions.first_return_code(request.context.account_id, request.now)
+        if code is not None:
+            replies.insert(1, Reply("people.return_code", code=code))
+    return replies
+
+
+report_form = routing.form(
+    Form(
+        "report",
+        "reports",
+        (
+            LongText("story", at_most=4000, meagre=60),
+            Choose("kind", ReportKind),
+            Choose("theme", Theme, labels="recommendations.theme", unsure=True),
+            Choose(
+                "profile",
+                tuple(str(one) for one in Profile if one is not Profile.member) + (PUPIL,),
+                labels="people.profile",
+                refused={"invited": "people.use_code"},
+            ),
+            Find("academie", search=academies.search, name_of=academies.name_of, unsure=True),
+            Choose("publishable", ("yes", "no")),
+            ShortText("title", optional=True, at_most=TITLE + 40, propose=propose_title),
+            Choose("level", Level, optional=True),
+            ShortText("equipment", optional=True, at_most=200),
+            LongText("advice", optional=True, at_most=1500),
+            Photos("photos", optional=True, at_most=5),
+            YesNo("relayed", optional=True),
+        ),
+        submit=_submit,
+        begin=_begin,
+        halt=lambda answers: "people.pupil" if answers.get("profile") == PUPIL else None,
+    )
+)
+
+
+@command("report", who=anyone)
+def report(request: Request, store: Store) -> Open:
+    request.context.kept = None
+    return Open(report_form)
+
+
+@choice("reports.tell_kept")
+def tell_kept(request: Request, store: Store) -> Open:
+    """Tell as a report what was said outside any form."""
+    return Open(report_form)
+
+
+@command("my_reports", who=anyone)
+def my_reports(request: Request, store: Store) -> Reply:
+    return _list(request, store, 0)
+
+
+@choice("reports.mine", number)
+def my_reports_from(request: Request, store: Store, first: int) -> Reply:
+    return _list(request, store, first)
+
+
+def _list(request: Request, store: Store, first: int) -> Reply:
+    written = store.reports.written_by(request.person)
+    if not written:
+        return Reply("reports.nothing", choices=[do("report"), do("menu")])
+    shown = written[first : first + PAGE]
+    choices: list[tuple[str, Label | str]] = [
+        (f"reports.show:{one.id}", Words("reports.line", {"report": one})) for one in shown
+    ]
+    if first + PAGE < len(written):
+        choices.append((f"reports.mine:{first + PAGE}", "reports.earlier"))
+    return Reply("reports.list", count=len(written), choices=choices)
+
+
+@choice("reports.show", number)
+def show(request: Request, store: Store, report_id: int) -> Reply:
+    return _shown(_mine(request, store, report_id), store)
+
+
+def _shown(report: Report, store: Store, name: str = "reports.show") -> Reply:
+    choices: list[tuple[str, Label | str]] = []
+    if report.can_change:
+        choices.append((f"reports.change:{report.id}", "reports.change"))
+    if report.state is not ReportState.withdrawn:
+        choices.append((f"reports.withdraw:{report.id}", "reports.withdraw"))
+    choices.append(do("my_reports"))
+    academie = report.academie and academies.name_of(report.academie)
+    return Reply(
+        name, report=report, academie=academie, files=photos_of(report, store), choices=choices
+    )
+
+
+def photos_of(report: Report, store: Store) -> list[Attachment]:
+    return [
+        Attachment(photo, Words("reports.photo_name", {"rank": rank, "report": report}))
+        for rank, photo in enumerate(store.files.of_report(report.id), start=1)
+    ]
+
+
+@choice("reports.change", number)
+def change(request: Request, store: Store, report_id: int) -> Open:
+    report = _mine(request, store, report_id)
+    if not report.can_change:
+        raise Refused("reports.being_read", choices=[do("my_reports")])
+    return Open(report_form, about=str(report_id))
+
+
+@choice("reports.withdraw", number)
+def withdraw(request: Request, store: Store, report_id: int) -> Reply:
+    report = _mine(request, store, report_id)
+    choices = [
+        (f"reports.withdraw_now:{report_id}", "reports.withdraw_now"),
+        (f"reports.show:{report_id}", "reports.keep_it"),
+    ]
+    return Reply("reports.confirm_withdrawal", report=report, choices=choices)
+
+
+@choice("reports.withdraw_now", number)
+def withdraw_now(request: Request, store: Store, report_id: int) -> Reply:
+    report = _mine(request, store, report_id)
+    if report.state is not ReportState.withdrawn:
+        store.reports.withdraw(report, request.now)
+        store.conversations.drop_draft(request.person, f"{report_form.name}.{report_id}")
+    return Reply("reports.withdrawn", report=report, choices=[do("my_reports")], replace=True)
+
+
+@notice("reports.published")
+def published(recipient: Recipient, store: Store, report: int) -> Reply | None:
+    return _told("reports.published", recipient, store, report, ReportState.published)
+
+
+@notice("reports.kept")
+def kept(recipient: Recipient, store: Store, report: int) -> Reply | None:
+    return _told("reports.kept", recipient, store, report, ReportState.kept)
+
+
+@notice("reports.returned")
+def sent_back(recipient: Recipient, store: Store, report: int) -> Reply | None:
+    return _told("reports.returned", recipient, store, report, ReportState.returned)
+
+
+def _told(
+    name: str, recipient: Recipient, store: Store, report_id: int, state: ReportState
+) -> Reply | None:
+    """What became of a report, unless that is no longer so."""
+    report = store.reports.get(report_id)
+    if report is None or report.author_id != recipient.person_id or report.state is not state:
+        return None
+    choices = [(f"reports.show:{report_id}", "reports.read_again")]
+    if report.can_change:
+        choices.insert(0, (f"reports.change:{report_id}", "reports.answer_question"))
+    return Reply(name, report=report, choices=choices)
+
+
+def _mine(request: Request, store: Store, report_id: int) -> Report:
+    report = store.reports.get(report_id)
+    if report is None or report.author_id != request.person:
+        raise Refused("reports.not_yours")
+    return report
+
+
+def _answers(report: Report, store: Store) -> dict[str, Any]:
+    """A report as the form's answers."""
+    answers: dict[str, Any] = {
+        "story": report.story,
+        "kind": report.kind,
+        "theme": report.theme or UNSURE,
+        "profile": report.profile or Profile.other,
+        "academie": report.academie or UNSURE,
+        "publishable": "yes" if report.publishable else "no",
+        "title": report.title,
+        "level": report.level,
+        "equipment": report.equipment,
+        "advice": report.advice,
+        "relayed": "yes" if report.relayed else None,
+        "photos": store.files.of_report(report.id) or None,
+    }
+    return {name: value for name, value in answers.items() if value is not None}

@@ -1,0 +1,10 @@
+"""What time does: one file a noun. Due rows in the database are the truth."""
+
+from bot.settings import Settings
+from bot.ticker import Job
+from scheduled import polls, retention
+
+
+def jobs(settings: Settings) -> list[Job]:
+    """Every periodic job."""
+    return [*polls.jobs(settings), *retention.jobs(settings)]

@@ -1,0 +1,1 @@
+"""What Préau remembers, and the rules that keep it true: one file a noun."""

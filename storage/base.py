@@ -1,0 +1,48 @@
+"""The declarative base and the number series that every noun shares."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, Integer, MetaData, String, bindparam
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+Insert = postgresql.Insert | sqlite.Insert
+
+
+def insert_into(session: Session | Connection, table: type[Base]) -> Insert:
+    """The dialect's own `INSERT`, which knows `ON CONFLICT` on both databases."""
+    bind = session.get_bind() if isinstance(session, Session) else session
+    module = postgresql if bind.dialect.name == "postgresql" else sqlite
+    return module.insert(table)
+
+
+class Series(Base):
+    """The last number given in a yearly series, such as REX in 2026."""
+
+    __tablename__ = "series"
+
+    prefix: Mapped[str] = mapped_column(String(8), primary_key=True)
+    year: Mapped[int] = mapped_column(Integer, primary_key=True)
+    last: Mapped[int] = mapped_column(Integer)
+
+
+def next_number(session: Session, prefix: str, now: datetime) -> tuple[int, int]:
+    """Give the next (year, number) of a series. Gaps are allowed, doubles are not."""
+    insert = insert_into(session, Series).values(prefix=prefix, year=bindparam("y"), last=1)
+    statement = insert.on_conflict_do_update(
+        index_elements=[Series.prefix, Series.year], set_={"last": Series.last + 1}
+    ).returning(Series.last)
+    return now.year, session.execute(statement, {"y": now.year}).scalar_one()

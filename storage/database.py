@@ -1,0 +1,251 @@
+"""One database, SQLite or PostgreSQL: its engines, its keys, and the threads that work on it.
+
+Work is a plain function of a `Store`. Writes that wait at the same time share one commit; a group
+that fails is redone one by one, so work must be repeatable until it is committed.
+"""
+
+import asyncio
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import (
+    Engine,
+    LargeBinary,
+    String,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+    select,
+)
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from storage import keys
+from storage.base import Base
+from storage.store import Store
+
+T = TypeVar("T")
+Work = Callable[[Store], T]
+
+GROUP = 32
+TRIES = 3
+BUSY_MS = 15_000
+POSTGRESQL_OPTIONS = (
+    "-c timezone=UTC -c statement_timeout=15000 -c lock_timeout=10000 "
+    "-c idle_in_transaction_session_timeout=15000"
+)
+
+
+class NotMigrated(Exception):
+    """The database has no tables yet, or those of another version."""
+
+
+class KeyRow(Base):
+    """A key of this database, wrapped by the operator's secret."""
+
+    __tablename__ = "keys"
+
+    purpose: Mapped[str] = mapped_column(String(20), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class Database:
+    """The one way to read and write.
+
+    Args:
+        url: `sqlite:///path` or `postgresql://…`.
+        secrets: the operator's secret, then earlier ones still in use.
+    """
+
+    def __init__(self, url: str, secrets: Sequence[str]) -> None:
+        self.url = _with_driver(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._secrets = list(secrets)
+        if self.is_sqlite:
+            self.engine = _sqlite_engine(self.url, writer=True)
+            self._read_engine = _sqlite_engine(self.url, writer=False)
+            threads = 1
+        else:
+            self.engine = _postgresql_engine(self.url)
+            self._read_engine = self.engine
+            threads = 4
+        self._waiting: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
+        self._readers = ThreadPoolExecutor(4, thread_name_prefix="reader")
+        self._writers = [
+            threading.Thread(target=self._work, name=f"writer-{number}", daemon=True)
+            for number in range(threads)
+        ]
+        self._started = False
+
+    def open(self) -> None:
+        """Open the keys, making them in a new database.
+
+        Raises:
+            NotMigrated: the tables are not there.
+            KeyRefused: the secret is not the one of this database.
+        """
+        if not inspect(self.engine).has_table(KeyRow.__tablename__):
+            raise NotMigrated
+        with Session(self.engine) as session, session.begin():
+            rows = list(session.scalars(select(KeyRow)))
+            if not rows:
+                rows = [KeyRow(**vars(key)) for key in keys.new_keys(self._secrets[0])]
+                session.add_all(rows)
+            kept = [keys.WrappedKey(row.purpose, row.version, row.sealed) for row in rows]
+            keyring = keys.Keyring.open(self._secrets, kept)
+        for engine in (self.engine, self._read_engine):
+            engine.dialect.preau_keyring = keyring  # type: ignore[attr-defined]
+        self.keyring = keyring
+        for writer in self._writers:
+            writer.start()
+        self._started = True
+
+    async def write(self, work: Work[T]) -> T:
+        """Do `work` in a transaction; when this returns it is committed."""
+        return await asyncio.wrap_future(self._submit(work))
+
+    async def read(self, work: Work[T]) -> T:
+        """Do `work` on a snapshot, without waiting for writers."""
+        return await asyncio.wrap_future(self._readers.submit(self._read, work))
+
+    def write_now(self, work: Work[T]) -> T:
+        """As `write`, for the command line and threads."""
+        return self._submit(work).result()
+
+    def read_now(self, work: Work[T]) -> T:
+        return self._read(work)
+
+    def close(self) -> None:
+        if self._started:
+            for _ in self._writers:
+                self._waiting.put(None)
+            for writer in self._writers:
+                writer.join()
+            self._started = False
+        self._readers.shutdown()
+        self.engine.dispose()
+        self._read_engine.dispose()
+
+    def _submit(self, work: Work[T]) -> "Future[T]":
+        job = _Job(work)
+        self._waiting.put(job)
+        return job.done
+
+    def _read(self, work: Work[T]) -> T:
+        with Session(self._read_engine, autoflush=False) as session:
+            return work(Store(session))
+
+    def _work(self) -> None:
+        while (job := self._waiting.get()) is not None:
+            group = [job]
+            while len(group) < GROUP and not self._waiting.empty():
+                try:
+                    another = self._waiting.get_nowait()
+                except queue.Empty:
+                    break
+                if another is None:
+                    self._waiting.put(None)
+                    break
+                group.append(another)
+            self._do(group)
+
+    def _do(self, group: "list[_Job[Any]]") -> None:
+        try:
+            results = self._commit(group)
+        except BaseException as error:
+            if len(group) > 1:
+                for job in group:
+                    self._do([job])
+            elif _passing(error) and group[0].tries < TRIES:
+                group[0].tries += 1
+                self._do(group)
+            else:
+                group[0].done.set_exception(error)
+            return
+        for job, result in zip(group, results, strict=True):
+            job.done.set_result(result)
+
+    def _commit(self, group: "list[_Job[Any]]") -> list[Any]:
+        results = []
+        with Session(self.engine, autoflush=False, expire_on_commit=False) as session:
+            store = Store(session)
+            with session.begin():
+                for job in group:
+                    results.append(job.work(store))
+                    session.flush()
+                    session.expunge_all()
+        return results
+
+
+class _Job(Generic[T]):
+    """One piece of work that waits for a writer."""
+
+    def __init__(self, work: Work[T]) -> None:
+        self.work = work
+        self.done: Future[T] = Future()
+        self.tries = 1
+
+
+def _passing(error: BaseException) -> bool:
+    """Whether the same work may succeed if it is simply done again (a deadlock, a lost link)."""
+    return isinstance(error, OperationalError)
+
+
+def _with_driver(url: str) -> URL:
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    return parsed
+
+
+def _postgresql_engine(url: URL) -> Engine:
+    return create_engine(
+        url,
+        pool_size=5,
+        max_overflow=5,
+        pool_timeout=10,
+        pool_pre_ping=True,
+        connect_args={"options": POSTGRESQL_OPTIONS, "connect_timeout": 5},
+    )
+
+
+def _sqlite_engine(url: URL, *, writer: bool) -> Engine:
+    """One writer that begins at once, so that it waits instead of failing; readers apart."""
+    path = Path(url.database or "")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    engine = create_engine(
+        url,
+        pool_size=1 if writer else 4,
+        max_overflow=0,
+        connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000},
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _: object) -> None:
+        connection.isolation_level = None  # SQLAlchemy says when a transaction begins
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "secure_delete=ON",
+            "temp_store=MEMORY",
+            f"query_only={'OFF' if writer else 'ON'}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+
+    return engine

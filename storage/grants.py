@@ -1,0 +1,72 @@
+"""Roles that people hold, each with its scope and term."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import ColumnElement, ForeignKey, Index, String, or_, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from storage.base import Base
+from storage.types import Instant, Named
+
+
+class Role(StrEnum):
+    """What a person may be. Delegates and substitutes hold a mandate besides."""
+
+    secretariat = "secretariat"
+    delegate = "delegate"
+    substitute = "substitute"
+    member = "member"
+    reviewer = "reviewer"
+    chair = "chair"
+    rapporteur = "rapporteur"
+    administrator = "administrator"
+
+
+class Grant(Base):
+    """A person holds a role; `scope` narrows it (a group, a theme), empty means everywhere."""
+
+    __tablename__ = "grants"
+    __table_args__ = (Index(None, "person_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
+    role: Mapped[Role] = mapped_column(Named(Role))
+    scope: Mapped[str] = mapped_column(String(80), default="")
+    starts_at: Mapped[datetime] = mapped_column(Instant)
+    ends_at: Mapped[datetime | None] = mapped_column(Instant)
+    granted_by: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
+
+    @classmethod
+    def active(cls, now: datetime) -> ColumnElement[bool]:
+        return (cls.starts_at <= now) & or_(cls.ends_at.is_(None), cls.ends_at > now)
+
+
+class Grants:
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def give(
+        self,
+        person_id: int,
+        role: Role,
+        now: datetime,
+        *,
+        scope: str = "",
+        granted_by: int | None = None,
+    ) -> None:
+        self.session.add(
+            Grant(person_id=person_id, role=role, scope=scope, starts_at=now, granted_by=granted_by)
+        )
+
+    def roles_of(self, person_id: int, now: datetime) -> frozenset[Role]:
+        wanted = select(Grant.role).where(Grant.person_id == person_id, Grant.active(now))
+        return frozenset(self.session.scalars(wanted))
+
+    def holders(self, role: Role, now: datetime) -> list[int]:
+        wanted = select(Grant.person_id).where(Grant.role == role, Grant.active(now)).distinct()
+        return sorted(self.session.scalars(wanted))
+
+    def end(self, person_id: int, now: datetime) -> None:
+        mine = (Grant.person_id == person_id) & Grant.active(now)
+        self.session.execute(update(Grant).where(mine).values(ends_at=now))

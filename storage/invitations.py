@@ -1,0 +1,100 @@
+"""Invitations: a code gives a role and an organisation in one step."""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, String, UniqueConstraint, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from storage.base import Base
+from storage.grants import Grants, Role
+from storage.organisations import MandateKind, Organisations
+from storage.sessions import new_code, tidy_code
+from storage.types import BlindIndex, Instant, Named
+
+
+class Invitation(Base):
+    __tablename__ = "invitations"
+    __table_args__ = (UniqueConstraint("code"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(BlindIndex("invitations.code"))
+    role: Mapped[Role | None] = mapped_column(Named(Role))
+    organisation_id: Mapped[str | None] = mapped_column(ForeignKey("organisations.id"))
+    scope: Mapped[str] = mapped_column(String(80), default="")
+    uses_left: Mapped[int]
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    expires_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Invitations:
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.organisations = Organisations(session)
+        self.grants = Grants(session)
+
+    def invite(
+        self,
+        *,
+        role: Role | None,
+        expires_at: datetime,
+        now: datetime,
+        organisation_id: str | None = None,
+        scope: str = "",
+        uses: int = 1,
+        created_by: int | None = None,
+    ) -> str:
+        """Make an invitation and return its code, which is shown once.
+
+        Raises:
+            ValueError: a code that grants a role serves once; a delegate speaks for somebody.
+        """
+        if role is not None and uses != 1:
+            raise ValueError("an invitation to a role serves once")
+        if role in (Role.delegate, Role.substitute) and organisation_id is None:
+            raise ValueError("a delegate or substitute speaks for an organisation")
+        code = new_code(16)
+        self.session.add(
+            Invitation(
+                code=tidy_code(code),
+                role=role,
+                organisation_id=organisation_id,
+                scope=scope,
+                uses_left=uses,
+                created_by=created_by,
+                created_at=now,
+                expires_at=expires_at,
+            )
+        )
+        return code
+
+    def redeem(self, typed: str, now: datetime) -> Invitation | None:
+        """Use an invitation once; None if there is none, or it expired, or it was used up."""
+        used = (
+            update(Invitation)
+            .where(
+                Invitation.code == tidy_code(typed),
+                Invitation.uses_left > 0,
+                Invitation.expires_at > now,
+            )
+            .values(uses_left=Invitation.uses_left - 1)
+            .returning(Invitation)
+        )
+        return self.session.scalars(used).first()
+
+    def apply(self, invitation: Invitation, person_id: int, now: datetime) -> None:
+        """Give a person what an invitation promises: a role, and an organisation to speak for."""
+        role = invitation.role
+        if role in (Role.delegate, Role.substitute):
+            assert invitation.organisation_id is not None
+            kind = MandateKind(role)
+            held = self.organisations.mandates_of(person_id, now)
+            if (invitation.organisation_id, kind) not in [
+                (mandate.organisation_id, mandate.kind) for mandate in held
+            ]:
+                self.organisations.appoint(person_id, invitation.organisation_id, kind, now)
+        elif role is not None:
+            self.grants.give(
+                person_id, role, now, scope=invitation.scope, granted_by=invitation.created_by
+            )
+        self.session.flush()

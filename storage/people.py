@@ -1,0 +1,187 @@
+"""People, their accounts and chats. Everything a person does refers to `people.id`."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, Index, Select, String, UniqueConstraint, delete, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from storage.base import Base, insert_into
+from storage.types import BlindIndex, Encrypted, Instant, Named
+
+
+class Profile(StrEnum):
+    """Who a contributor is. One is a member by invitation; a pupil is relayed by an adult."""
+
+    teacher = "teacher"
+    school_staff = "school_staff"
+    parent = "parent"
+    local_authority = "local_authority"
+    dan = "dan"
+    company = "company"
+    association = "association"
+    member = "member"
+    other = "other"
+
+
+class ChatKind(StrEnum):
+    direct = "direct"
+    group = "group"
+
+
+class ChatState(StrEnum):
+    active = "active"
+    blocked = "blocked"
+    left = "left"
+
+
+class Person(Base):
+    __tablename__ = "people"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str | None] = mapped_column(Encrypted("people.name"))
+    profile: Mapped[Profile | None] = mapped_column(Named(Profile))
+    academie: Mapped[str | None] = mapped_column(String(2))
+    language: Mapped[str] = mapped_column(String(12))
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    erased_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class Account(Base):
+    """A person's address on one platform."""
+
+    __tablename__ = "accounts"
+    __table_args__ = (UniqueConstraint("platform", "address_index"), Index(None, "person_id"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
+    platform: Mapped[str] = mapped_column(String(12))
+    address: Mapped[str] = mapped_column(Encrypted("accounts.address"))
+    address_index: Mapped[str] = mapped_column(BlindIndex("accounts.address"))
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    last_seen_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Chat(Base):
+    """A place where people and Préau talk. A direct chat belongs to one account.
+
+    `last_event` and `last_message` number what the web page receives, without gaps: they are
+    advanced under the row's lock.
+    """
+
+    __tablename__ = "chats"
+    __table_args__ = (UniqueConstraint("platform", "address_index"), Index(None, "account_id"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    platform: Mapped[str] = mapped_column(String(12))
+    address: Mapped[str] = mapped_column(Encrypted("chats.address"))
+    address_index: Mapped[str] = mapped_column(BlindIndex("chats.address"))
+    kind: Mapped[ChatKind] = mapped_column(Named(ChatKind))
+    state: Mapped[ChatState] = mapped_column(Named(ChatState))
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"))
+    last_event: Mapped[int] = mapped_column(default=0)
+    last_message: Mapped[int] = mapped_column(default=0)
+
+
+class People:
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def get(self, person_id: int) -> Person:
+        return self.session.get_one(Person, person_id)
+
+    def arrive(
+        self, platform: str, address: str, language: str, now: datetime
+    ) -> tuple[Account, bool]:
+        """Find the account at an address, or make it with a new person; say whether it is new."""
+        found = self._account(platform, address)
+        if found is not None:
+            return found, False
+        person = Person(language=language, created_at=now)
+        self.session.add(person)
+        self.session.flush()
+        insert = insert_into(self.session, Account).values(
+            person_id=person.id,
+            platform=platform,
+            address=address,
+            address_index=address,
+            created_at=now,
+            last_seen_at=now,
+        )
+        made = self.session.execute(insert.on_conflict_do_nothing().returning(Account.id)).scalar()
+        if made is None:  # another process met the same newcomer first
+            self.session.delete(person)
+            self.session.flush()
+        account = self._account(platform, address)
+        assert account is not None
+        return account, made is not None
+
+    def chat(
+        self,
+        platform: str,
+        address: str,
+        kind: ChatKind = ChatKind.direct,
+        account_id: int | None = None,
+    ) -> Chat:
+        """Find the chat at an address, or make it."""
+        insert = insert_into(self.session, Chat).values(
+            platform=platform,
+            address=address,
+            address_index=address,
+            kind=kind,
+            state=ChatState.active,
+            account_id=account_id,
+            last_event=0,
+            last_message=0,
+        )
+        self.session.execute(insert.on_conflict_do_nothing())
+        wanted = select(Chat).where(Chat.platform == platform, Chat.address_index == address)
+        return self.session.scalars(wanted).one()
+
+    def find_chat(self, platform: str, address: str) -> Chat | None:
+        wanted = select(Chat).where(Chat.platform == platform, Chat.address_index == address)
+        return self.session.scalars(wanted).first()
+
+    def direct_chat_of(self, person_id: int) -> Chat | None:
+        """The active direct chat where the person was last seen."""
+        wanted = (
+            select(Chat)
+            .join(Account, Chat.account_id == Account.id)
+            .where(Account.person_id == person_id, Chat.state == ChatState.active)
+            .order_by(Account.last_seen_at.desc(), Chat.id.desc())
+            .limit(1)
+        )
+        return self.session.scalars(wanted).first()
+
+    def accounts_of(self, person_id: int) -> list[Account]:
+        wanted = select(Account).where(Account.person_id == person_id).order_by(Account.id)
+        return list(self.session.scalars(wanted))
+
+    def chats_of(self, person_id: int) -> list[Chat]:
+        wanted = (
+            select(Chat)
+            .join(Account, Chat.account_id == Account.id)
+            .where(Account.person_id == person_id)
+        )
+        return list(self.session.scalars(wanted))
+
+    def mark_chat(self, chat_id: int, state: ChatState) -> None:
+        self.session.execute(update(Chat).where(Chat.id == chat_id).values(state=state))
+
+    def everybody(self) -> Select[tuple[int]]:
+        """All who can still be written to."""
+        return select(Person.id).where(Person.erased_at.is_(None))
+
+    def erase(self, person_id: int, now: datetime) -> None:
+        """Drop a person's accounts and chats, with all that was said there; the bare row stays."""
+        accounts = select(Account.id).where(Account.person_id == person_id)
+        self.session.execute(delete(Chat).where(Chat.account_id.in_(accounts)))
+        self.session.execute(delete(Account).where(Account.person_id == person_id))
+        blank = {"name": None, "profile": None, "academie": None, "erased_at": now}
+        self.session.execute(update(Person).where(Person.id == person_id).values(**blank))
+
+    def _account(self, platform: str, address: str) -> Account | None:
+        wanted = select(Account).where(
+            Account.platform == platform, Account.address_index == address
+        )
+        return self.session.scalars(wanted).first()

@@ -1,0 +1,281 @@
+"""Experience reports: what people tell, and what becomes of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, Index, String, Text, delete, func, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from storage.base import Base, next_number
+from storage.files import Files
+from storage.people import Profile
+from storage.recommendations import Theme
+from storage.types import Encrypted, Instant, Named
+
+
+class ReportKind(StrEnum):
+    experience = "experience"
+    initiative = "initiative"
+    need = "need"
+    good_practice = "good_practice"
+
+
+class ReportState(StrEnum):
+    """submitted → claimed → published | kept | returned (→ submitted); withdrawn at any time."""
+
+    submitted = "submitted"
+    claimed = "claimed"
+    returned = "returned"
+    published = "published"
+    kept = "kept"
+    withdrawn = "withdrawn"
+
+
+class Level(StrEnum):
+    nursery = "nursery"
+    primary = "primary"
+    middle_school = "middle_school"
+    high_school = "high_school"
+    higher = "higher"
+    after_school = "after_school"
+
+
+class Report(Base):
+    __tablename__ = "reports"
+    __table_args__ = (Index(None, "author_id"), Index(None, "state", "submitted_at"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(String(20), unique=True)
+    author_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
+    state: Mapped[ReportState] = mapped_column(Named(ReportState))
+    kind: Mapped[ReportKind] = mapped_column(Named(ReportKind))
+    theme: Mapped[Theme | None] = mapped_column(Named(Theme))
+    profile: Mapped[Profile | None] = mapped_column(Named(Profile))
+    academie: Mapped[str | None] = mapped_column(String(2))
+    level: Mapped[Level | None] = mapped_column(Named(Level))
+    relayed: Mapped[bool]
+    publishable: Mapped[bool]
+    title: Mapped[str] = mapped_column(Encrypted("reports.title"))
+    story: Mapped[str] = mapped_column(Encrypted("reports.story"))
+    equipment: Mapped[str | None] = mapped_column(Encrypted("reports.equipment"))
+    advice: Mapped[str | None] = mapped_column(Encrypted("reports.advice"))
+    question: Mapped[str | None] = mapped_column(Encrypted("reports.question"))
+    submitted_at: Mapped[datetime] = mapped_column(Instant)
+    claimed_by: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
+    changed_at: Mapped[datetime] = mapped_column(Instant)
+
+    @property
+    def can_change(self) -> bool:
+        """The author may change it until it is read, and when a question came back."""
+        return self.state in (ReportState.submitted, ReportState.returned)
+
+    def claim(self, reviewer: int, now: datetime) -> None:
+        """One secretary reads it; raise `Taken` if another does, or if it no longer waits."""
+        mine = self.state is ReportState.claimed and self.claimed_by == reviewer
+        if self.state is not ReportState.submitted and not mine:
+            raise Taken
+        self._become(ReportState.claimed, now)
+        self.claimed_by = reviewer
+
+    def release(self, reviewer: int, now: datetime) -> None:
+        """Put it back for the other secretaries."""
+        self._held_by(reviewer)
+        self._become(ReportState.submitted, now)
+        self.claimed_by = None
+
+    def send_back(self, reviewer: int, question: str, now: datetime) -> None:
+        """Ask its author a question; they may change it again."""
+        self._held_by(reviewer)
+        self.question = question
+        self._become(ReportState.returned, now)
+        self.claimed_by = None
+
+    def settle(self, reviewer: int, published: bool, now: datetime) -> None:
+        """End the review: published, or kept for the committee."""
+        self._held_by(reviewer)
+        if published and not self.publishable:
+            raise Taken
+        self._become(ReportState.published if published else ReportState.kept, now)
+
+    def withdraw(self, now: datetime) -> None:
+        self._become(ReportState.withdrawn, now)
+        self.claimed_by = None
+
+    def _held_by(self, reviewer: int) -> None:
+        if self.state is not ReportState.claimed or self.claimed_by != reviewer:
+            raise Taken
+
+    def _become(self, state: ReportState, now: datetime) -> None:
+        self.state = state
+        self.changed_at = now
+
+
+class PublishedReport(Base):
+    """What everybody may read: plain, and without its author. Search sees only this."""
+
+    __tablename__ = "published_reports"
+
+    report_id: Mapped[int] = mapped_column(ForeignKey("reports.id"), primary_key=True)
+    public_id: Mapped[str] = mapped_column(String(20), unique=True)
+    kind: Mapped[ReportKind] = mapped_column(Named(ReportKind))
+    theme: Mapped[Theme | None] = mapped_column(Named(Theme))
+    profile: Mapped[Profile | None] = mapped_column(Named(Profile))
+    academie: Mapped[str | None] = mapped_column(String(2))
+    level: Mapped[Level | None] = mapped_column(Named(Level))
+    relayed: Mapped[bool]
+    title: Mapped[str] = mapped_column(Text)
+    story: Mapped[str] = mapped_column(Text)
+    equipment: Mapped[str | None] = mapped_column(Text)
+    advice: Mapped[str | None] = mapped_column(Text)
+    published_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Taken(Exception):
+    """The report is in another's hands, or in a state that does not allow this."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What an author tells."""
+
+    story: str
+    kind: ReportKind
+    theme: Theme | None
+    publishable: bool
+    title: str
+    level: Level | None = None
+    equipment: str | None = None
+    advice: str | None = None
+    relayed: bool = False
+    photos: Sequence[int] = ()
+
+
+class Reports:
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.files = Files(session)
+
+    def submit(
+        self,
+        author: int,
+        profile: Profile | None,
+        academie: str | None,
+        content: Content,
+        now: datetime,
+    ) -> Report:
+        """Keep a new report; it gets its `REX-…` number."""
+        year, number = next_number(self.session, "REX", now)
+        report = Report(
+            public_id=f"REX-{year}-{number:05d}",
+            author_id=author,
+            state=ReportState.submitted,
+            profile=profile,
+            academie=academie,
+            submitted_at=now,
+            changed_at=now,
+        )
+        self._write(report, content)
+        self.session.add(report)
+        self.session.flush()
+        self.files.attach(list(content.photos), report.id, author)
+        return report
+
+    def revise(self, report: Report, content: Content, now: datetime) -> None:
+        """Take the author's changes; the report waits to be read (again).
+
+        Raises:
+            Taken: it is being read, or its review has ended.
+        """
+        if not report.can_change:
+            raise Taken
+        self._write(report, content)
+        report.state = ReportState.submitted
+        report.changed_at = now
+        self.session.flush()
+        self.files.attach(list(content.photos), report.id, report.author_id)
+
+    def written_by(self, person_id: int) -> list[Report]:
+        wanted = select(Report).where(Report.author_id == person_id).order_by(Report.id.desc())
+        return list(self.session.scalars(wanted))
+
+    def get(self, report_id: int) -> Report | None:
+        """A report, locked: what is decided on it is decided once."""
+        wanted = select(Report).where(Report.id == report_id).with_for_update()
+        return self.session.scalars(wanted).first()
+
+    def next_waiting(self) -> Report | None:
+        """The report that has waited longest, locked, passing over those being taken."""
+        wanted = (
+            select(Report)
+            .where(Report.state == ReportState.submitted)
+            .order_by(Report.submitted_at, Report.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        return self.session.scalars(wanted).first()
+
+    def claimed_by(self, person_id: int) -> list[Report]:
+        wanted = select(Report).where(
+            Report.state == ReportState.claimed, Report.claimed_by == person_id
+        )
+        return list(self.session.scalars(wanted.order_by(Report.id)))
+
+    def count_waiting(self) -> int:
+        wanted = select(func.count()).where(Report.state == ReportState.submitted)
+        return int(self.session.execute(wanted).scalar_one())
+
+    def publish(self, report: Report, reviewer: int, now: datetime) -> PublishedReport:
+        """Publish a report: its public copy is the plain row that everybody may read."""
+        report.settle(reviewer, published=True, now=now)
+        published = PublishedReport(
+            report_id=report.id,
+            public_id=report.public_id,
+            kind=report.kind,
+            theme=report.theme,
+            profile=report.profile,
+            academie=report.academie,
+            level=report.level,
+            relayed=report.relayed,
+            title=report.title,
+            story=report.story,
+            equipment=report.equipment,
+            advice=report.advice,
+            published_at=now,
+        )
+        self.session.add(published)
+        self.session.flush()
+        return published
+
+    def withdraw(self, report: Report, now: datetime) -> None:
+        """Take a report back: what was published goes, and its photos with it."""
+        report.withdraw(now)
+        self.files.drop_of_report(report.id)
+        self.session.execute(delete(PublishedReport).where(PublishedReport.report_id == report.id))
+        self.session.flush()
+
+    def release_claims(self, reviewer: int, now: datetime) -> None:
+        """Put back the reports that somebody was reading."""
+        for report in self.claimed_by(reviewer):
+            report.release(reviewer, now)
+        self.session.flush()
+
+    def erase_of(self, person_id: int) -> int:
+        """Erase all that a person told, with its photos and public copies; return how many."""
+        mine = list(self.session.scalars(select(Report.id).where(Report.author_id == person_id)))
+        self.session.execute(delete(PublishedReport).where(PublishedReport.report_id.in_(mine)))
+        self.files.drop_of_person(person_id)
+        self.session.execute(delete(Report).where(Report.id.in_(mine)))
+        return len(mine)
+
+    def _write(self, report: Report, content: Content) -> None:
+        report.kind = content.kind
+        report.theme = content.theme
+        report.publishable = content.publishable
+        report.title = content.title
+        report.story = content.story
+        report.level = content.level
+        report.equipment = content.equipment
+        report.advice = content.advice
+        report.relayed = content.relayed

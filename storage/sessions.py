@@ -1,0 +1,205 @@
+"""Web sessions, return codes and throttles. Tokens and codes are kept only as keyed hashes."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, case, delete, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from storage.base import Base, insert_into
+from storage.people import Account
+from storage.types import BlindIndex, Instant
+
+IDLE = timedelta(days=90)
+IDLE_SIGNED_IN = timedelta(hours=12)
+MOST_SESSIONS = 10
+
+# No vowel and no look-alike: nothing to misread, and no word appears by chance.
+ALPHABET = "23456789BCDFGHJKMNPQRTVWXZ"
+
+
+class WebSession(Base):
+    """A browser that speaks for an account. `signed_in` is needed to act with a role."""
+
+    __tablename__ = "web_sessions"
+    __table_args__ = (UniqueConstraint("token"), Index(None, "account_id"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    token: Mapped[str] = mapped_column(BlindIndex("web_sessions.token"))
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    signed_in: Mapped[bool]
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    last_used_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class ReturnCode(Base):
+    """What brings a person back on any browser. It is renewed at each use."""
+
+    __tablename__ = "return_codes"
+    __table_args__ = (UniqueConstraint("code"),)
+
+    account_id: Mapped[int] = mapped_column(
+        ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    code: Mapped[str] = mapped_column(BlindIndex("return_codes.code"))
+    made_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Throttle(Base):
+    """How often something was tried in the current window, by a keyed hash of who tried."""
+
+    __tablename__ = "throttles"
+    __table_args__ = (UniqueConstraint("key"), Index(None, "started_at"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(BlindIndex("throttles.key"))
+    started_at: Mapped[datetime] = mapped_column(Instant)
+    count: Mapped[int]
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Whom a session's token stands for."""
+
+    session_id: int
+    account_id: int
+    person_id: int
+    address: str
+    signed_in: bool
+    last_used_at: datetime
+
+
+def new_code(length: int = 12) -> str:
+    """A random code, in groups of four (about 56 bits for 12 characters)."""
+    letters = "".join(secrets.choice(ALPHABET) for _ in range(length))
+    return "-".join(letters[i : i + 4] for i in range(0, length, 4))
+
+
+def tidy_code(typed: str) -> str:
+    """A code as typed by a person, in the form in which it was hashed."""
+    return "".join(letter for letter in typed.upper() if letter in ALPHABET)
+
+
+class Sessions:
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def begin(self, account_id: int, now: datetime, *, signed_in: bool = False) -> str:
+        """Open a session and return its token; an account's oldest sessions beyond ten end."""
+        token = secrets.token_urlsafe(32)
+        self.session.add(
+            WebSession(
+                token=token,
+                account_id=account_id,
+                signed_in=signed_in,
+                created_at=now,
+                last_used_at=now,
+            )
+        )
+        self.session.flush()
+        newest = (
+            select(WebSession.id)
+            .where(WebSession.account_id == account_id)
+            .order_by(WebSession.last_used_at.desc(), WebSession.id.desc())
+            .offset(MOST_SESSIONS)
+        )
+        ended = list(self.session.scalars(newest))
+        self.session.execute(delete(WebSession).where(WebSession.id.in_(ended)))
+        return token
+
+    def visitor(self, token: str, now: datetime) -> Visitor | None:
+        """Whom a token stands for, unless its session was idle for too long."""
+        wanted = (
+            select(WebSession, Account)
+            .join(Account, WebSession.account_id == Account.id)
+            .where(WebSession.token == token)
+        )
+        found = self.session.execute(wanted).first()
+        if found is None:
+            return None
+        session, account = found
+        idle = IDLE_SIGNED_IN if session.signed_in else IDLE
+        if session.last_used_at + idle <= now:
+            return None
+        return Visitor(
+            session_id=session.id,
+            account_id=account.id,
+            person_id=account.person_id,
+            address=account.address,
+            signed_in=session.signed_in,
+            last_used_at=session.last_used_at,
+        )
+
+    def touch(self, session_id: int, now: datetime) -> None:
+        self.session.execute(
+            update(WebSession).where(WebSession.id == session_id).values(last_used_at=now)
+        )
+
+    def sign_in(self, session_id: int) -> None:
+        self.session.execute(
+            update(WebSession).where(WebSession.id == session_id).values(signed_in=True)
+        )
+
+    def end(self, token: str) -> None:
+        self.session.execute(delete(WebSession).where(WebSession.token == token))
+
+    def end_by_id(self, session_id: int) -> None:
+        self.session.execute(delete(WebSession).where(WebSession.id == session_id))
+
+    def end_idle(self, now: datetime) -> None:
+        """Drop the sessions that nobody can use any more."""
+        idle = case((WebSession.signed_in, now - IDLE_SIGNED_IN), else_=now - IDLE)
+        self.session.execute(delete(WebSession).where(WebSession.last_used_at <= idle))
+
+    def new_return_code(self, account_id: int, now: datetime) -> str:
+        """Make the account's return code; the one before stops working."""
+        code = new_code()
+        insert = insert_into(self.session, ReturnCode).values(
+            account_id=account_id, code=tidy_code(code), made_at=now
+        )
+        self.session.execute(
+            insert.on_conflict_do_update(
+                index_elements=[ReturnCode.account_id],
+                set_={"code": insert.excluded.code, "made_at": now},
+            )
+        )
+        return code
+
+    def first_return_code(self, account_id: int, now: datetime) -> str | None:
+        """Make the account's return code, unless it has one."""
+        if self.session.get(ReturnCode, account_id) is not None:
+            return None
+        return self.new_return_code(account_id, now)
+
+    def redeem_return_code(self, typed: str) -> int | None:
+        """Use up a return code; return the account it stands for."""
+        used = delete(ReturnCode).where(ReturnCode.code == tidy_code(typed))
+        return self.session.execute(used.returning(ReturnCode.account_id)).scalar()
+
+    def try_again(self, key: str, at_most: int, window: timedelta, now: datetime) -> bool:
+        """Count an attempt; say whether it is still within `at_most` a window."""
+        insert = insert_into(self.session, Throttle).values(key=key, started_at=now, count=1)
+        over = Throttle.started_at <= now - window
+        count = self.session.execute(
+            insert.on_conflict_do_update(
+                index_elements=[Throttle.key],
+                set_={
+                    "count": case((over, 1), else_=Throttle.count + 1),
+                    "started_at": case(
+                        (over, insert.excluded.started_at), else_=Throttle.started_at
+                    ),
+                },
+            ).returning(Throttle.count)
+        ).scalar_one()
+        return count <= at_most
+
+    def tries(self, key: str, window: timedelta, now: datetime) -> int:
+        """How often `try_again` counted this in the current window."""
+        wanted = select(Throttle.count).where(
+            Throttle.key == key, Throttle.started_at > now - window
+        )
+        return self.session.execute(wanted).scalar() or 0
+
+    def forget_throttles(self, before: datetime) -> None:
+        self.session.execute(delete(Throttle).where(Throttle.started_at < before))

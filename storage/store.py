@@ -1,0 +1,49 @@
+"""Everything remembered, by noun, over one session."""
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from storage.conversations import Conversations
+from storage.deliveries import Deliveries
+from storage.files import Files
+from storage.grants import Grants
+from storage.invitations import Invitations
+from storage.organisations import Organisations
+from storage.people import People
+from storage.polls import Polls
+from storage.recommendations import Recommendations
+from storage.reports import Reports
+from storage.sessions import Sessions
+
+
+class Store:
+    """One transaction's view of the database. `now` is an argument everywhere."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.people = People(session)
+        self.organisations = Organisations(session)
+        self.grants = Grants(session)
+        self.conversations = Conversations(session)
+        self.deliveries = Deliveries(session)
+        self.recommendations = Recommendations(session)
+        self.polls = Polls(session)
+        self.reports = Reports(session)
+        self.files = Files(session)
+        self.sessions = Sessions(session)
+        self.invitations = Invitations(session)
+
+    def erase(self, person_id: int, now: datetime) -> None:
+        """Erase a person: what they told, where they are reached, what they may do.
+
+        Ballots already counted stay, without who cast them.
+        """
+        self.reports.release_claims(person_id, now)
+        self.reports.erase_of(person_id)
+        self.polls.forget_person(person_id)
+        self.conversations.drop_drafts_of(person_id)
+        self.deliveries.forget_person(person_id)
+        self.organisations.end_mandates(person_id, now)
+        self.grants.end(person_id, now)
+        self.people.erase(person_id, now)
