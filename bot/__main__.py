@@ -71,6 +71,7 @@ def _say(line: str, code: int) -> NoReturn:
 
 def _log_to_stderr() -> None:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a tick skipped is no news
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -188,7 +189,7 @@ def demo(
             database,
             clock,
             web,
-            lambda port: prepared.address(port, lan),
+            lambda port: f"http://{'127.0.0.1' if lan else settings.web_host}:{port}",
             lambda address: tell_about(address, key, prepared),
             prepared.attach,
         )

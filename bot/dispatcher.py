@@ -210,13 +210,14 @@ def _content(incoming: Incoming) -> str:
 def _await_number(
     context: Context, message: str, body: dict[str, object], operation: Operation
 ) -> None:
-    """Let a typed number answer this message: of the replies, only the newest one."""
-    waiting = [
-        entry
-        for entry in context.awaiting
-        if entry[0] != message and (entry[1] != REPLY or operation is Operation.edit)
-    ]
+    """Let a typed number answer this message.
+
+    A new reply takes the place of all that came before it; a message edited in place, only its own.
+    """
+    is_edit = operation is Operation.edit
+    others = [entry for entry in context.awaiting if is_edit and entry[0] != message]
     choices = body.get("choices")
     if choices:
-        waiting.append([message, REPLY, title(body), choices])
-    context.awaiting = waiting[-5:]
+        context.awaiting = [*others, [message, REPLY, title(body), choices]]
+    elif is_edit:
+        context.awaiting = others

@@ -156,9 +156,12 @@ class Database:
                     self._waiting.put(None)
                     break
                 group.append(another)
-            self._do(group)
+            # From here on nobody can cancel: what has begun is committed or fails by itself.
+            self._do([job for job in group if job.done.set_running_or_notify_cancel()])
 
     def _do(self, group: "list[_Job[Any]]") -> None:
+        if not group:
+            return
         try:
             results = self._commit(group)
         except BaseException as error:

@@ -335,7 +335,7 @@ class Polls:
     def reasons(self, poll_id: int) -> list[str]:
         """The reasons given, without who gave them, in a stable order that tells nothing."""
         wanted = select(Ballot.reason).where(Ballot.poll_id == poll_id, Ballot.reason.is_not(None))
-        return sorted(reason for reason in self.session.scalars(wanted) if reason)
+        return sorted({reason for reason in self.session.scalars(wanted) if reason})
 
     def may_read(self, poll: Poll, person_id: int, now: datetime) -> bool:
         """Whether a person has, or had, a voice in a poll; everybody has in a consultation."""

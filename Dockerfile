@@ -1,0 +1,32 @@
+# syntax=docker/dockerfile:1
+FROM python:3.13-slim-bookworm AS build
+WORKDIR /src
+COPY requirements-run.lock ./
+RUN python -m venv /venv \
+    && /venv/bin/pip install --no-cache-dir --require-hashes -r requirements-run.lock
+COPY pyproject.toml README.md ./
+COPY bot bot
+COPY handlers handlers
+COPY scheduled scheduled
+COPY storage storage
+COPY locales locales
+RUN pip install --no-cache-dir "setuptools==80.9.0" \
+    && pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheel . \
+    && /venv/bin/pip install --no-cache-dir --no-deps /wheel/preau-*.whl
+
+FROM python:3.13-slim-bookworm
+RUN useradd --create-home --uid 10001 preau && install -d -o preau -g preau -m 0700 /data
+COPY --from=build /venv /venv
+ENV PATH=/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PREAU_DATA_DIR=/data \
+    PREAU_DATABASE_URL=sqlite:////data/preau.db \
+    PREAU_WEB_HOST=0.0.0.0
+USER preau
+WORKDIR /data
+VOLUME /data
+EXPOSE 8080
+HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \
+    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ.get('PREAU_WEB_PORT', '8080') + '/readyz', timeout=4)"]
+ENTRYPOINT ["preau"]
+CMD ["run"]

@@ -1,0 +1,61 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Python ≥ 3.11 is all they need.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+ARGS ?=
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: setup demo test test-fast test-servers campaign bench lint format lock clean
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Préau needs Python 3.11 or later: make PYTHON=/path/to/python3 …"; exit 1; }
+	@echo "Setting up (about a minute, once)…"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup
+	@$(BIN)/preau demo $(ARGS)
+
+test: lint test-fast test-servers
+
+test-fast: setup
+	$(BIN)/python -m pytest -m "not servers" --junit-xml=build/fast.xml $(ARGS)
+
+test-servers: setup
+	$(BIN)/python -m pytest -m servers --junit-xml=build/servers.xml $(ARGS)
+
+campaign: setup
+	$(BIN)/python -m campaigns $(ARGS)
+
+bench: setup
+	$(BIN)/python -m benchmarks $(ARGS)
+
+lint: setup
+	@mkdir -p build
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/lint-imports --no-cache --no-logo > build/imports.txt 2>&1 || { cat build/imports.txt; exit 1; }
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/hadolint Dockerfile
+	@echo "lint: well"
+
+format: setup
+	$(BIN)/ruff check --quiet --fix .
+	$(BIN)/ruff format .
+
+# The lock files name no host; uv resolves for every platform at once.
+lock: setup
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
+		--no-emit-find-links --no-header --all-extras pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
+		--no-emit-find-links --no-header pyproject.toml -o requirements-run.lock
+
+clean:
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -1,0 +1,178 @@
+"""Fills an empty database with the demo's committee, from `data/*.toml`."""
+
+import tomllib
+from datetime import datetime, timedelta
+from importlib.resources import files
+from typing import Any
+
+from bot.messages import Reply
+from bot.rendering import render, texts_for
+from bot.settings import Settings
+from storage.deliveries import Outgoing
+from storage.grants import Role
+from storage.organisations import MandateKind, OrganisationName
+from storage.people import Person, Profile
+from storage.polls import Electorate
+from storage.recommendations import Theme
+from storage.reports import Content, Level, Report, ReportKind
+from storage.store import Store
+
+PERSONAS = {"teacher": "t1", "parent": "p1", "delegate": "d1", "secretariat": "s1"}
+PLATFORM = "web"
+FOUNDED = timedelta(days=400)  # before now: every term has begun
+
+
+def address_of(key: str) -> str:
+    """The web address of a seeded person. It is no secret: a session needs a token."""
+    return f"demo-{key}"
+
+
+def seed(store: Store, settings: Settings, now: datetime) -> None:
+    """Seed an empty database; one that has people is left as it is."""
+    if store.organisations.names(now.date()):
+        return
+    _organisations(store)
+    people = _people(store, settings, now)
+    _reports(store, people, now)
+    drafts = _drafts(store, people, now)
+    _polls(store, people, drafts, now)
+
+
+def _read(name: str) -> list[dict[str, Any]]:
+    table = tomllib.loads((files("bot.demo") / "data" / f"{name}.toml").read_text("utf-8"))
+    rows: list[dict[str, Any]] = next(iter(table.values()))
+    return rows
+
+
+def _organisations(store: Store) -> None:
+    for row in _read("organisations"):
+        names = [
+            OrganisationName(
+                organisation_id=row["id"],
+                starts_on=name["from"],
+                ends_on=name.get("to"),
+                name=name["name"],
+                short_name=name["short"],
+            )
+            for name in row["names"]
+        ]
+        store.organisations.add(row["id"], is_signatory=True, college=row["college"], names=names)
+    store.session.flush()
+
+
+def _people(store: Store, settings: Settings, now: datetime) -> dict[str, int]:
+    people = {}
+    since = now - FOUNDED
+    welcome = render(_welcome(), texts_for(settings.language, settings.zone))
+    for row in _read("people"):
+        account, _ = store.people.arrive(
+            PLATFORM, address_of(row["key"]), settings.language, since
+        )
+        chat = store.people.chat(PLATFORM, account.address, account_id=account.id)
+        store.conversations.begin(chat, account, "", since)
+        person = store.session.get_one(Person, account.person_id)
+        person.name, person.academie = row["name"], row["academie"]
+        person.profile = Profile(row["profile"])
+        if "organisation" in row:
+            kind = MandateKind(row["mandate"])
+            store.organisations.appoint(person.id, row["organisation"], kind, since)
+        if "role" in row:
+            store.grants.give(person.id, Role(row["role"]), since)
+        if "persona" in row:
+            store.deliveries.put_on_page(chat.id, [Outgoing(welcome)], now)
+        people[row["key"]] = person.id
+    store.session.flush()
+    return people
+
+
+def _welcome() -> Reply:
+    choices = [("people.do:report", "people.do_report"), ("people.do:menu", "people.do_menu")]
+    return Reply("people.start", choices=choices)
+
+
+def _reports(store: Store, people: dict[str, int], now: datetime) -> None:
+    reviewer = people["s1"]
+    for row in sorted(_read("reports"), key=lambda row: -int(row["days_ago"])):
+        author = store.people.get(people[row["author"]])
+        told_at = now - timedelta(days=row["days_ago"])
+        content = Content(
+            story=row["story"].strip(),
+            kind=ReportKind(row["kind"]),
+            theme=Theme(row["theme"]),
+            publishable=row["publishable"],
+            title=row["title"],
+            level=Level(row["level"]) if "level" in row else None,
+            equipment=row.get("equipment"),
+            advice=row.get("advice"),
+            relayed=row["relayed"],
+        )
+        report = store.reports.submit(author.id, author.profile, author.academie, content, told_at)
+        _review(store, report, row, reviewer, told_at + timedelta(hours=20))
+
+
+def _review(
+    store: Store, report: Report, row: dict[str, Any], reviewer: int, at: datetime
+) -> None:
+    """Bring a report to the state that the data says."""
+    if row["state"] == "submitted":
+        return
+    report.claim(reviewer, at)
+    match row["state"]:
+        case "published":
+            store.reports.publish(report, reviewer, at)
+        case "returned":
+            report.send_back(reviewer, row["question"], at)
+        case "withdrawn":
+            report.release(reviewer, at)
+            store.reports.withdraw(report, at)
+    store.session.flush()
+
+
+def _drafts(store: Store, people: dict[str, int], now: datetime) -> dict[str, int]:
+    """The version of each draft, by key."""
+    versions = {}
+    for row in sorted(_read("texts"), key=lambda row: -int(row["days_ago"])):
+        at = now - timedelta(days=row["days_ago"])
+        body, theme = row["body"].strip(), Theme(row["theme"])
+        draft = store.recommendations.add_draft(row["title"], body, theme, people["s1"], at)
+        versions[row["key"]] = draft.version_id
+    return versions
+
+
+def _polls(store: Store, people: dict[str, int], drafts: dict[str, int], now: datetime) -> None:
+    for row in _read("polls"):
+        opened_at = now - timedelta(days=row["opened_days_ago"])
+        electorate = Electorate(row["electorate"])
+        poll = store.polls.open(
+            row.get("question", ""),
+            electorate=electorate,
+            closes_at=_closing(row, now),
+            now=opened_at,
+            text_version_id=drafts.get(row.get("draft", "")),
+            options=row.get("options", ()),
+            several=row.get("several", False),
+            created_by=people["s1"],
+        )
+        for rank, (key, *cast) in enumerate(row["ballots"]):
+            at = opened_at + timedelta(hours=2 + rank)
+            options = [choice for choice in cast if isinstance(choice, int)]
+            store.polls.cast(poll.id, people[key], options, at)
+            for reason in cast:
+                if isinstance(reason, str):
+                    store.polls.explain(poll.id, people[key], reason)
+        if "closed_days_ago" in row:
+            store.polls.close(poll.id, poll.closes_at)
+        else:
+            public = electorate is Electorate.public
+            recipients = (
+                store.people.everybody() if public else store.polls.could_vote(poll.id, now)
+            )
+            store.deliveries.notify(
+                "polls.opened", {"poll": poll.id}, recipients, now, expires_at=poll.closes_at
+            )
+
+
+def _closing(row: dict[str, Any], now: datetime) -> datetime:
+    """Days from now, or before it, at 17:00 in UTC (18:00 in Paris in winter)."""
+    days = row["closes_in_days"] if "closes_in_days" in row else -row["closed_days_ago"]
+    return (now + timedelta(days=days)).replace(hour=17, minute=0, second=0, microsecond=0)

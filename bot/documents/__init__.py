@@ -1,0 +1,1 @@
+"""Pure functions from data to bytes: pictures and codes."""
