@@ -20,7 +20,7 @@ import typer
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.clock import Clock, MovableClock
+from bot.clock import Clock
 from bot.platforms.web.demo import Demo
 from bot.platforms.web.platform import WebChat
 from bot.service import Service

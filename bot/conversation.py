@@ -1,13 +1,12 @@
 """One update of one conversation: the open form, a command, a choice, a number, or free words."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bot import routing
 from bot.forms import EDIT, REVIEW, UNSURE, Form, Given, Open, Problem, State
 from bot.markup import clean
-from bot.messages import Label, Refused, Reply, Request, Said, Words
+from bot.messages import Label, Refused, Reply, Request, Words
 from bot.rendering import texts_for
 from bot.routing import FORMS, anyone, choice
 from bot.texts import normalise

@@ -14,7 +14,7 @@ class NotUnderstood(Exception):
 
 
 class NoSuchMoment(Exception):
-    """The day, or the hour of that day, does not exist (30 February, a night when clocks change)."""
+    """The day or the hour does not exist (30 February, a night when clocks change)."""
 
 
 def _months() -> dict[str, int]:

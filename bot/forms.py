@@ -47,7 +47,7 @@ class Given:
     files: tuple[int, ...] = ()
     problem: str | None = None
     now: datetime = datetime(2000, 1, 1, tzinfo=UTC)
-    zone: ZoneInfo = ZoneInfo("UTC")
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     partial: Any = None
     answers: Answers = field(default_factory=dict)
 
@@ -358,7 +358,7 @@ class Form:
         return self._onward(State(step="", answers=dict(given)))
 
     def resume(self, state: State) -> State:
-        """A draft as this version of the form has it: at its first unanswered step if it changed."""
+        """A draft in this version of the form; if that changed, at its first unanswered step."""
         trail = tuple(name for name in state.trail if self.field(name))
         known = state.step in (REVIEW, EDIT) or self.field(state.step) is not None
         state = replace(state, trail=trail)

@@ -128,7 +128,8 @@ class Sender:
         self, store: Store, claimed: Claimed, chat: Chat, now: datetime
     ) -> dict[str, Any] | None:
         """The words of a notice for its recipient; None if it makes no sense any more."""
-        assert claimed.notice is not None and claimed.person_id is not None
+        assert claimed.notice is not None
+        assert claimed.person_id is not None
         recipient = Recipient(claimed.person_id, chat.id, now)
         reply = routing.NOTICES[claimed.notice](recipient, store, **claimed.arguments)
         if reply is None:

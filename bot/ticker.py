@@ -1,4 +1,4 @@
-"""What time does: a few periodic ticks over due rows, and the clock that visits each due instant."""
+"""What time does: periodic ticks over due rows, and a clock that visits each due instant."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

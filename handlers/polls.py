@@ -227,7 +227,7 @@ def ask(request: Request, store: Store, text_id: int) -> Open:
 
 def _begin(request: Request, store: Store, about: str) -> dict[str, Any]:
     if not about:
-        return {"style": OWN}
+        return {}
     if store.recommendations.draft(number(about)) is None:
         raise Refused("people.stale_choice")
     return {"on_text": True}

@@ -82,7 +82,7 @@ report_form = routing.form(
             Choose("theme", Theme, labels="recommendations.theme", unsure=True),
             Choose(
                 "profile",
-                tuple(str(one) for one in Profile if one is not Profile.member) + (PUPIL,),
+                (*(str(one) for one in Profile if one is not Profile.member), PUPIL),
                 labels="people.profile",
                 refused={"invited": "people.use_code"},
             ),

@@ -25,8 +25,9 @@ Insert = postgresql.Insert | sqlite.Insert
 def insert_into(session: Session | Connection, table: type[Base]) -> Insert:
     """The dialect's own `INSERT`, which knows `ON CONFLICT` on both databases."""
     bind = session.get_bind() if isinstance(session, Session) else session
-    module = postgresql if bind.dialect.name == "postgresql" else sqlite
-    return module.insert(table)
+    if bind.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)
 
 
 class Series(Base):

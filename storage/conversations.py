@@ -98,7 +98,7 @@ class Context:
     form: str | None
     awaiting: list[Any]
     kept: str | None
-    recent: int
+    recent: int = 0
 
 
 _find = (
@@ -201,8 +201,11 @@ class Conversations:
         ).first()
         if row is None:
             return None
+        known: list[Any]
         *known, count, started_at = row
-        return Context(*known, recent=count if started_at > now - THROTTLE_WINDOW else 0)
+        context = Context(*known)
+        context.recent = count if started_at > now - THROTTLE_WINDOW else 0
+        return context
 
     def begin(self, chat: Chat, account: Account, thread: str, now: datetime) -> None:
         """Make the conversation if it is not there yet."""

@@ -263,7 +263,7 @@ class Deliveries:
         self,
         name: str,
         arguments: dict[str, Any],
-        recipients: Select[tuple[int]],
+        recipients: Select[int],
         now: datetime,
         *,
         due_at: datetime | None = None,

@@ -100,7 +100,7 @@ class Keyring:
         return bytes([self._newest]) + nonce + sealed
 
     def decrypt(self, context: str, kept: bytes) -> bytes:
-        """Open what `encrypt` made; raise `cryptography.exceptions.InvalidTag` if it was altered."""
+        """Open what `encrypt` made; raise `InvalidTag` if it was altered."""
         version, nonce, sealed = kept[0], kept[1 : 1 + _NONCE], kept[1 + _NONCE :]
         return self._ciphers[version].decrypt(nonce, sealed, context.encode())
 

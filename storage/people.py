@@ -168,7 +168,7 @@ class People:
     def mark_chat(self, chat_id: int, state: ChatState) -> None:
         self.session.execute(update(Chat).where(Chat.id == chat_id).values(state=state))
 
-    def everybody(self) -> Select[tuple[int]]:
+    def everybody(self) -> Select[int]:
         """All who can still be written to."""
         return select(Person.id).where(Person.erased_at.is_(None))
 

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     ForeignKey,
     Index,
     Select,
@@ -169,10 +171,9 @@ def chosen(choices: int) -> tuple[int, ...]:
     return tuple(option for option in range(choices.bit_length()) if choices >> option & 1)
 
 
-def _voices() -> Select[
-    tuple[int, str | None, str, int, int | None, int | None, MandateKind | None]
-]:
-    person, moment = bindparam("person"), bindparam("moment", type_=Instant())
+def _voices() -> Any:
+    person: BindParameter[int] = bindparam("person")
+    moment = bindparam("moment", type_=Instant())
     mandate = and_(
         Mandate.organisation_id == Elector.organisation_id,
         Mandate.person_id == person,
@@ -391,9 +392,7 @@ class Polls:
         )
         return list(self.session.scalars(wanted))
 
-    def could_vote(
-        self, poll_id: int | InstrumentedAttribute[int], now: datetime
-    ) -> Select[tuple[int]]:
+    def could_vote(self, poll_id: int | InstrumentedAttribute[int], now: datetime) -> Select[int]:
         """The people who have or had a voice in a poll: its electors, and their delegates."""
         persons = select(Elector.person_id).where(
             Elector.poll_id == poll_id, Elector.person_id.is_not(None)
@@ -421,7 +420,7 @@ class Polls:
         return list(self.session.scalars(wanted.order_by(Poll.id)))
 
     def close(self, poll_id: int, now: datetime) -> Poll | None:
-        """Close a poll whose time has come; waits for ballots being cast. None if already closed."""
+        """Close a poll once the ballots being cast are in; None if it was closed already."""
         wanted = select(Poll).where(Poll.id == poll_id, Poll.closed_at.is_(None)).with_for_update()
         poll = self.session.scalars(wanted).first()
         if poll is not None:
@@ -435,7 +434,7 @@ class Polls:
         poll.announced_at = now
         return poll
 
-    def voters(self, poll_id: int) -> Select[tuple[int]]:
+    def voters(self, poll_id: int) -> Select[int]:
         """The people who took part in a public consultation."""
         wanted = select(Elector.person_id).where(
             Elector.poll_id == poll_id, Elector.person_id.is_not(None)

@@ -72,9 +72,18 @@ class Recommendations:
         self.session.flush()
         return self._add_version(text, 1, title, body, author, now)
 
-    def revise(self, text_id: int, title: str, body: str, author: int, now: datetime) -> Draft:
+    def revise(
+        self,
+        text_id: int,
+        title: str,
+        body: str,
+        theme: Theme | None,
+        author: int,
+        now: datetime,
+    ) -> Draft:
         """Add a version; earlier ones, and the polls on them, stay as they were."""
         text = self.session.get_one(Text, text_id, with_for_update=True)
+        text.theme = theme
         newest = select(func.max(TextVersion.number)).where(TextVersion.text_id == text_id)
         number = self.session.execute(newest).scalar_one() + 1
         return self._add_version(text, number, title, body, author, now)

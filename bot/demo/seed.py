@@ -65,9 +65,7 @@ def _people(store: Store, settings: Settings, now: datetime) -> dict[str, int]:
     since = now - FOUNDED
     welcome = render(_welcome(), texts_for(settings.language, settings.zone))
     for row in _read("people"):
-        account, _ = store.people.arrive(
-            PLATFORM, address_of(row["key"]), settings.language, since
-        )
+        account, _ = store.people.arrive(PLATFORM, address_of(row["key"]), settings.language, since)
         chat = store.people.chat(PLATFORM, account.address, account_id=account.id)
         store.conversations.begin(chat, account, "", since)
         person = store.session.get_one(Person, account.person_id)
@@ -110,9 +108,7 @@ def _reports(store: Store, people: dict[str, int], now: datetime) -> None:
         _review(store, report, row, reviewer, told_at + timedelta(hours=20))
 
 
-def _review(
-    store: Store, report: Report, row: dict[str, Any], reviewer: int, at: datetime
-) -> None:
+def _review(store: Store, report: Report, row: dict[str, Any], reviewer: int, at: datetime) -> None:
     """Bring a report to the state that the data says."""
     if row["state"] == "submitted":
         return

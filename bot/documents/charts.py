@@ -84,7 +84,7 @@ def bar_chart(title: str, bars: Sequence[Bar], series: Sequence[str], footer: st
     picture = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*[Gg]lyph.*")
-        canvas.print_png(picture, metadata={"Software": None})
+        canvas.print_png(picture, metadata={"Software": None})  # type: ignore[no-untyped-call]
     return picture.getvalue()
 
 
@@ -118,8 +118,17 @@ def _write(
     ha: str = "left",
 ) -> None:
     axes.text(
-        x, y, text, size=size, weight=weight, color=color, va=va, ha=ha, parse_math=False,
-        family="DejaVu Sans", linespacing=1.25,
+        x,
+        y,
+        text,
+        size=size,
+        weight=weight,
+        color=color,
+        va=va,
+        ha=ha,
+        parse_math=False,
+        family="DejaVu Sans",
+        linespacing=1.25,
     )
 
 

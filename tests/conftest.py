@@ -1,0 +1,106 @@
+"""Real parts for every test: a migrated database, a service, and people who say and press."""
+
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import handlers  # noqa: F401 (declares every command)
+from bot.settings import Settings
+from storage import migrate
+from storage.database import Database
+from tests.people import Stage
+from tests.servers import NoServer, chromium, database, postgresql
+
+SECRET = "a secret of the tests, long enough to be taken"
+NOW = datetime(2027, 1, 11, 9, 0, tzinfo=UTC)  # a Monday
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(postgresql())
+        except NoServer:
+            pytest.skip("install PostgreSQL")
+        yield url
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file with its keys, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "preau.db"
+    _migrated(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_server: str) -> Iterator[str]:
+    """A migrated PostgreSQL database with its keys, to be copied."""
+    with database(postgresql_server) as url:
+        _migrated(url)
+        yield url
+
+
+def _migrated(url: str) -> None:
+    made = Database(url, [SECRET])
+    migrate.upgrade(made.engine)
+    made.open()
+    made.close()
+
+
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)],
+)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A new migrated database, on each engine in turn."""
+    if request.param == "sqlite":
+        path = tmp_path / "preau.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    server = request.getfixturevalue("postgresql_server")
+    with database(server, template=request.getfixturevalue("postgresql_template")) as url:
+        yield url
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    return Settings(
+        _env_file=None,
+        database_url=database_url,
+        secret_key=SECRET,
+        data_dir=tmp_path,
+        controller="Le comité",
+        dpo_contact="dpo@example.org",
+        web_port=0,
+    )
+
+
+@pytest.fixture
+def db(settings: Settings) -> Iterator[Database]:
+    """A migrated, open database."""
+    opened = Database(settings.database_url, settings.secrets())
+    opened.open()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+async def stage(settings: Settings, db: Database) -> AsyncIterator[Stage]:
+    """A service that runs, at a clock that stands still until it is moved."""
+    made = Stage(settings, db, NOW)
+    await made.open()
+    yield made
+    await made.close()
+
+
+@pytest.fixture(scope="session")
+def browser_path() -> str:
+    path = chromium()
+    if path is None:
+        pytest.skip("install chromium")
+    return path
