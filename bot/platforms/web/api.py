@@ -461,6 +461,7 @@ async def _json(request: web.Request) -> dict[str, Any]:
     while not request.content.at_eof() and len(raw) <= LARGEST_JSON:
         raw += await request.content.read(LARGEST_JSON + 1 - len(raw))
     if len(raw) > LARGEST_JSON:
+        await _drain(request)
         raise Denied("too_long", 413)
     if not raw:
         return {}
@@ -473,6 +474,13 @@ async def _json(request: web.Request) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise Denied("bad_request", 400)
     return body
+
+
+async def _drain(request: web.Request) -> None:
+    """Read the rest of a body that is refused, so that its sender hears why; not without end."""
+    left = LARGEST_FILE
+    while left > 0 and (chunk := await request.content.readany()):
+        left -= len(chunk)
 
 
 async def _multipart(request: web.Request) -> tuple[str, bytes]:

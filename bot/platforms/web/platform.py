@@ -104,8 +104,11 @@ class WebChat:
             response = self._error(denied)
         except web.HTTPRequestEntityTooLarge:
             response = self._error(Denied("too_heavy", 413))
+        except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as missing:
+            response = self._error(Denied("not_found", missing.status))
         except web.HTTPException as known:
-            response = known
+            known.headers.update(headers(framed=self.demo is not None))
+            raise
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception:
