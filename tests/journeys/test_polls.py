@@ -44,7 +44,7 @@ async def test_two_taps_from_the_notice_to_a_counted_vote(stage: Stage) -> None:
     assert "Résultat (VOTE-2027-001)" in result
     assert "Pour, avec réserve : 1 personne, 1 organisation (Association des maires" in result
     assert "Contre : 1 personne, 0 organisation" in result
-    assert "Participation : 2 personnes sur 2, 1 organisations sur 1." in result
+    assert "Participation : 2 personnes sur 2, 1 organisation sur 1." in result
     [chart] = result.messages[-1]["files"]
     async with delegate.http.get(delegate.base + chart["url"]) as response:
         assert (await response.read()).startswith(b"\x89PNG")

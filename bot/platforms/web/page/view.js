@@ -86,7 +86,7 @@ function place(bubble) {
 
 // A short bubble is shown whole; of a long one, its beginning.
 function reveal(bubble) {
-  const top = bubble.offsetTop - log.offsetTop - 8;
+  const top = bubble.offsetTop - 8; // the log is what bubbles are placed in
   log.scrollTop = Math.min(top, log.scrollHeight);
 }
 
