@@ -22,7 +22,7 @@ ENV PATH=/venv/bin:$PATH \
     PREAU_DATA_DIR=/data \
     PREAU_DATABASE_URL=sqlite:////data/preau.db \
     PREAU_WEB_HOST=0.0.0.0
-USER preau
+USER 10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 8080

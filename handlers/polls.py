@@ -63,21 +63,24 @@ def show(request: Request, store: Store, poll_id: int) -> Reply:
 
 
 def card(
+    subject: Subject, store: Store, person: int, now: datetime, name: str = "polls.card"
+) -> Reply:
+    """A poll with its options, and what this person's ballots say."""
+    voices = store.polls.voices(subject.poll.id, person, now)
+    return _card(name, subject, voices, store, now)
+
+
+def _card(
+    name: str,
     subject: Subject,
+    voices: list[Voice],
     store: Store,
-    person: int,
     now: datetime,
-    name: str = "polls.card",
     *,
     is_answer: bool = False,
 ) -> Reply:
-    """A poll with its options, and what this person's ballots say.
-
-    Args:
-        is_answer: it takes the place of the card that was pressed.
-    """
+    """A card; as an answer, it takes the place of the card that was pressed."""
     poll = subject.poll
-    voices = store.polls.voices(poll.id, person, now)
     voted = next((voice.choices for voice in voices if voice.choices is not None), None)
     choices: list[tuple[str, Label | str]] = [
         (f"polls.vote:{poll.id}:{position}", subject.option(position))
@@ -102,28 +105,17 @@ def card(
 
 @choice("polls.vote", number, number)
 def vote(request: Request, store: Store, poll_id: int, option: int) -> Reply:
-    """Cast every ballot this person may cast; where several options may be chosen, one press
-    adds or removes one."""
-    poll = store.polls.get(poll_id)
-    if poll is None:
-        raise Refused("people.stale_choice")
+    """Cast every ballot this person may cast."""
     received = request.incoming.received_at
-    options = [option]
-    if poll.several:
-        before = store.polls.voices(poll_id, request.person, received)
-        held = set(chosen(next((voice.choices or 0 for voice in before), 0)))
-        options = sorted(held ^ {option})
     try:
-        store.polls.cast(poll_id, request.person, options, received)
+        poll, voices = store.polls.press(poll_id, request.person, option, received)
     except Closed:
         raise Refused("polls.closed", choices=[do("polls")]) from None
     except NotElector:
         raise Refused("polls.not_elector", choices=[do("polls")]) from None
     except WrongChoice:
-        name = "polls.choose_one" if poll.several and options == [] else "people.stale_choice"
-        raise Refused(name) from None
-    subject = Subject.of(poll, store)
-    return card(subject, store, request.person, received, "polls.voted", is_answer=True)
+        raise Refused("polls.choose_one") from None
+    return _card("polls.voted", Subject.of(poll, store), voices, store, received, is_answer=True)
 
 
 @choice("polls.reason", number)
@@ -202,8 +194,8 @@ def _result(poll: Poll, store: Store, now: datetime) -> Reply:
 
 def _names(voices: list[Voice], store: Store, now: datetime) -> list[str]:
     """The organisations whose ballot goes with a press."""
-    names = store.organisations.names(now.date())
     ids = [voice.organisation_id for voice in voices if voice.organisation_id is not None]
+    names = store.organisations.names(now.date()) if ids else {}
     return [names.get(one, one) for one in ids]
 
 

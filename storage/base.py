@@ -1,8 +1,9 @@
 """The declarative base and the number series that every noun shares."""
 
 from datetime import datetime
+from typing import Any, cast
 
-from sqlalchemy import Connection, Integer, MetaData, String, bindparam
+from sqlalchemy import CursorResult, Executable, Integer, MetaData, String, Table, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -22,12 +23,24 @@ class Base(DeclarativeBase):
 Insert = postgresql.Insert | sqlite.Insert
 
 
-def insert_into(session: Session | Connection, table: type[Base]) -> Insert:
-    """The dialect's own `INSERT`, which knows `ON CONFLICT` on both databases."""
-    bind = session.get_bind() if isinstance(session, Session) else session
-    if bind.dialect.name == "postgresql":
-        return postgresql.insert(table)
-    return sqlite.insert(table)
+def insert_into(session: Session, model: type[Base]) -> Insert:
+    """The dialect's own `INSERT`, which knows `ON CONFLICT` on both databases.
+
+    It is on the bare table: the ORM would compile such a statement anew each time.
+    """
+    return dialect_insert(session.get_bind().dialect.name, model)
+
+
+def dialect_insert(dialect: str, model: type[Base]) -> Insert:
+    table = cast(Table, model.__table__)
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+
+
+def execute(
+    session: Session, statement: Executable, given: Any = None
+) -> CursorResult[*tuple[Any, ...]]:
+    """Execute a Core statement in the session's transaction, without the ORM's detour."""
+    return session.connection().execute(statement, given)
 
 
 class Series(Base):

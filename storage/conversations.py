@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
 from sqlalchemy import (
+    Executable,
     ForeignKey,
     Index,
     String,
+    Table,
     UniqueConstraint,
     bindparam,
     case,
@@ -18,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from storage.base import Base, insert_into
+from storage.base import Base, dialect_insert, execute, insert_into
 from storage.people import Account, Chat, ChatKind, Person, Profile
 from storage.types import BlindIndex, Encrypted, EncryptedJSON, Instant
 
@@ -130,27 +133,33 @@ _find = (
 )
 _find_and_lock = _find.with_for_update(of=Conversation)
 
+_table = cast(Table, Conversation.__table__)
 _keep = (
-    update(Conversation)
-    .where(Conversation.id == bindparam("conversation"))
+    update(_table)
+    .where(_table.c.id == bindparam("conversation"))
     .values(
         form=bindparam("new_form"),
         awaiting=bindparam("new_awaiting"),
         kept=bindparam("new_kept"),
         window_count=case(
-            (Conversation.window_started_at <= bindparam("window"), 1),
-            else_=Conversation.window_count + 1,
+            (_table.c.window_started_at <= bindparam("window"), 1),
+            else_=_table.c.window_count + 1,
         ),
         window_started_at=case(
             (
-                Conversation.window_started_at <= bindparam("window"),
+                _table.c.window_started_at <= bindparam("window"),
                 bindparam("moment", type_=Instant()),
             ),
-            else_=Conversation.window_started_at,
+            else_=_table.c.window_started_at,
         ),
     )
-    .execution_options(synchronize_session=False)
 )
+
+
+@cache
+def _record(dialect: str) -> Executable:
+    insert = dialect_insert(dialect, Update).on_conflict_do_nothing()
+    return insert.returning(Update.__table__.c.id)
 
 
 class Conversations:
@@ -164,11 +173,9 @@ class Conversations:
             key: the update's id on its platform, unique over all of them.
             content: all that the person sent; only its keyed hash is kept.
         """
-        insert = insert_into(self.session, Update).values(
-            key=key, content=content, received_at=received_at
-        )
-        made = self.session.execute(insert.on_conflict_do_nothing().returning(Update.id)).scalar()
-        return Seen.new if made is not None else self.seen(key, content)
+        given = {"key": key, "content": content, "received_at": received_at}
+        made = execute(self.session, _record(self.session.get_bind().dialect.name), given)
+        return Seen.new if made.scalar() is not None else self.seen(key, content)
 
     def seen(self, key: str, content: str) -> Seen:
         same = select(Update.content == content).where(Update.key == key)
@@ -195,7 +202,8 @@ class Conversations:
         lock: bool = True,
     ) -> Context | None:
         """Load who speaks in a conversation in one statement, and lock it."""
-        row = self.session.execute(
+        row = execute(
+            self.session,
             _find_and_lock if lock else _find,
             {"platform": platform, "chat": chat, "sender": sender, "in_thread": thread},
         ).first()
@@ -221,7 +229,8 @@ class Conversations:
 
     def keep(self, context: Context, now: datetime) -> None:
         """Write back what the update changed, and count it for the throttle."""
-        self.session.execute(
+        execute(
+            self.session,
             _keep,
             {
                 "conversation": context.conversation_id,

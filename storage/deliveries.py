@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     ForeignKey,
     Index,
     Select,
     String,
+    Table,
     UniqueConstraint,
     bindparam,
     delete,
@@ -27,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from storage.base import Base, insert_into
+from storage.base import Base, execute, insert_into
 from storage.people import Chat
 from storage.types import EncryptedJSON, Instant, Named
 
@@ -160,17 +161,17 @@ class Claimed:
     attempts: int
 
 
+_chats, _deliveries = cast(Table, Chat.__table__), cast(Table, Delivery.__table__)
 _number = (
-    update(Chat)
-    .where(Chat.id == bindparam("chat"))
+    update(_chats)
+    .where(_chats.c.id == bindparam("chat"))
     .values(
-        last_event=Chat.last_event + bindparam("events"),
-        last_message=Chat.last_message + bindparam("messages"),
+        last_event=_chats.c.last_event + bindparam("events"),
+        last_message=_chats.c.last_message + bindparam("messages"),
     )
-    .returning(Chat.last_event, Chat.last_message)
-    .execution_options(synchronize_session=False)
+    .returning(_chats.c.last_event, _chats.c.last_message)
 )
-_insert = insert(Delivery)
+_insert = insert(_deliveries)
 _events = (
     select(Delivery.event, Delivery.operation, Delivery.message, Delivery.body, Delivery.done_at)
     .where(Delivery.chat_id == bindparam("chat"), Delivery.event > bindparam("after"))
@@ -207,7 +208,7 @@ class Deliveries:
             }
             for event in events
         ]
-        self.session.execute(_insert, rows)
+        execute(self.session, _insert, rows)
         return events
 
     def place_on_page(
@@ -256,7 +257,7 @@ class Deliveries:
             }
             for one in outgoing
         ]
-        self.session.execute(_insert, rows)
+        execute(self.session, _insert, rows)
         self.queued = True
 
     def notify(
@@ -397,7 +398,7 @@ class Deliveries:
 
     def page_events(self, chat_id: int, after: int, at_most: int = 200) -> list[PageEvent]:
         """The events of a web chat after number `after`, in order."""
-        rows = self.session.execute(_events, {"chat": chat_id, "after": after, "most": at_most})
+        rows = execute(self.session, _events, {"chat": chat_id, "after": after, "most": at_most})
         return [PageEvent(*row) for row in rows]
 
     def forget_person(self, person_id: int) -> None:
@@ -409,8 +410,8 @@ class Deliveries:
     ) -> tuple[PageEvent, ...]:
         """Advance a chat's counters; give each event its number and its message."""
         fresh = sum(one.operation is Operation.send for one in outgoing)
-        last_event, last_message = self.session.execute(
-            _number, {"chat": chat_id, "events": len(outgoing), "messages": fresh}
+        last_event, last_message = execute(
+            self.session, _number, {"chat": chat_id, "events": len(outgoing), "messages": fresh}
         ).one()
         event, message = last_event - len(outgoing), last_message - fresh
         numbered = []

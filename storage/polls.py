@@ -1,13 +1,15 @@
 """Polls, electors and ballots: one ballot per elector, whoever casts it and from where."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     BindParameter,
+    Executable,
     ForeignKey,
     Index,
     Select,
@@ -24,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, mapped_column
 
-from storage.base import Base, insert_into, next_number
+from storage.base import Base, dialect_insert, execute, insert_into, next_number
 from storage.grants import Grant
 from storage.organisations import Mandate, MandateKind, Organisation
 from storage.people import Person
@@ -206,6 +208,20 @@ _open_poll = (
 )
 
 
+@cache
+def _upsert(dialect: str) -> Executable:
+    """One ballot an elector: a new one takes the place of the one before."""
+    insert = dialect_insert(dialect, Ballot)
+    new = insert.excluded
+    changed = {
+        "choices": new.choices,
+        "cast_by": new.cast_by,
+        "received_at": new.received_at,
+        "reason": None,
+    }
+    return insert.on_conflict_do_update(index_elements=["elector_id"], set_=changed)
+
+
 class Polls:
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -263,8 +279,8 @@ class Polls:
 
         A substitute casts the organisation's ballot as long as its delegate has not.
         """
-        rows = self.session.execute(
-            _voices_of, {"poll": poll_id, "person": person_id, "moment": now}
+        rows = execute(
+            self.session, _voices_of, {"poll": poll_id, "person": person_id, "moment": now}
         )
         return [
             Voice(elector, organisation, college, weight, choices)
@@ -274,14 +290,23 @@ class Polls:
             or not self._speaks_for(cast_by, organisation, now)
         ]
 
-    def cast(
-        self,
-        poll_id: int,
-        person_id: int,
-        options: Sequence[int],
-        received_at: datetime,
+    def press(
+        self, poll_id: int, person_id: int, option: int, received_at: datetime
     ) -> tuple[Poll, list[Voice]]:
-        """Cast, or change, every ballot that the person may cast; say which, as they were before.
+        """Choose an option; where several may be chosen, add it, or take it away again.
+
+        See `cast`.
+        """
+        poll, voices = self._open_to(poll_id, person_id, received_at)
+        held = {option}
+        if poll.several:
+            held ^= set(chosen(next((voice.choices or 0 for voice in voices), 0)))
+        return poll, self._cast(poll, voices, person_id, sorted(held), received_at)
+
+    def cast(
+        self, poll_id: int, person_id: int, options: Sequence[int], received_at: datetime
+    ) -> tuple[Poll, list[Voice]]:
+        """Cast, or change, every ballot that the person may cast; say what they are now.
 
         The time of receipt decides whether the poll was open. A reason given before goes with the
         ballot that it explained.
@@ -289,40 +314,50 @@ class Polls:
         Raises:
             Closed, NotElector, WrongChoice: nothing was counted.
         """
+        poll, voices = self._open_to(poll_id, person_id, received_at)
+        return poll, self._cast(poll, voices, person_id, options, received_at)
+
+    def _open_to(
+        self, poll_id: int, person_id: int, received_at: datetime
+    ) -> tuple[Poll, list[Voice]]:
+        """The poll, locked against closing, and the ballots that the person may cast."""
         poll = self.session.scalars(_open_poll, {"poll": poll_id}).first()
         if poll is None:
             raise NotElector
         if poll.closed_at is not None or not poll.opened_at <= received_at < poll.closes_at:
             raise Closed
-        if not _fits(poll, options):
-            raise WrongChoice
         voices = self.voices(poll_id, person_id, received_at)
         if not voices and poll.electorate is Electorate.public:
             voices = [self._join(poll_id, person_id)]
         if not voices:
             raise NotElector
-        insert = insert_into(self.session, Ballot)
-        changed = {
-            "choices": insert.excluded.choices,
-            "cast_by": insert.excluded.cast_by,
-            "received_at": insert.excluded.received_at,
-            "reason": None,
-        }
-        upsert = insert.on_conflict_do_update(index_elements=[Ballot.elector_id], set_=changed)
+        return poll, voices
+
+    def _cast(
+        self,
+        poll: Poll,
+        voices: list[Voice],
+        person_id: int,
+        options: Sequence[int],
+        received_at: datetime,
+    ) -> list[Voice]:
+        if not _fits(poll, options):
+            raise WrongChoice
+        choices = bits(options)
         rows = [
             {
                 "elector_id": voice.elector_id,
-                "poll_id": poll_id,
+                "poll_id": poll.id,
                 "college": voice.college,
                 "weight": voice.weight,
-                "choices": bits(options),
+                "choices": choices,
                 "cast_by": person_id,
                 "received_at": received_at,
             }
             for voice in voices
         ]
-        self.session.execute(upsert, rows)
-        return poll, voices
+        execute(self.session, _upsert(self.session.get_bind().dialect.name), rows)
+        return [replace(voice, choices=choices) for voice in voices]
 
     def explain(self, poll_id: int, person_id: int, reason: str) -> None:
         """Add a reason to the ballots that the person cast."""

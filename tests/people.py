@@ -20,7 +20,6 @@ from scheduled import jobs
 from storage.database import Database
 from storage.grants import Role
 
-
 QUIET = 0.04  # seconds without an event after which there are no more
 
 

@@ -53,15 +53,41 @@ def postgresql() -> Iterator[str]:
         data, port = place / "data", _free_port()
         run = {"user": user, "cwd": folder, "check": True, "stdout": subprocess.DEVNULL}
         subprocess.run(  # type: ignore[call-overload]
-            [programs / "initdb", "-D", data, "-U", "preau", "-A", "trust", "-E", "UTF8",
-             "--no-sync", "--locale=C.UTF-8"],
+            [
+                programs / "initdb",
+                "-D",
+                data,
+                "-U",
+                "preau",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--no-sync",
+                "--locale=C.UTF-8",
+            ],
             **run,
         )
         server = subprocess.Popen(
-            [programs / "postgres", "-D", data, "-p", str(port), "-k", folder,
-             "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=100",
-             "-c", "log_min_messages=fatal"],
-            user=user, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            [
+                programs / "postgres",
+                "-D",
+                data,
+                "-p",
+                str(port),
+                "-k",
+                folder,
+                "-c",
+                "listen_addresses=127.0.0.1",
+                "-c",
+                "max_connections=100",
+                "-c",
+                "log_min_messages=fatal",
+            ],
+            user=user,
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         try:
             url = f"postgresql://preau@127.0.0.1:{port}/postgres"

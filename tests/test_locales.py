@@ -41,7 +41,9 @@ def test_every_message_named_in_the_code_exists() -> None:
     named = {
         name
         for path in code
-        for name in re.findall(r'(?:Reply|Refused|Words|Problem)\(\s*"([a-z_]+\.[a-z_]+)"', path.read_text())
+        for name in re.findall(
+            r'(?:Reply|Refused|Words|Problem)\(\s*"([a-z_]+\.[a-z_]+)"', path.read_text()
+        )
     }
     assert named
     assert named <= known, named - known

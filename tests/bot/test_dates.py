@@ -1,5 +1,6 @@
 """Dates as people type them."""
 
+import contextlib
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -29,7 +30,9 @@ def test_what_is_meant(typed: str, expected: str) -> None:
     assert read_moment(typed, PARIS, NOW, 18).strftime("%Y-%m-%dT%H:%M") == expected
 
 
-@pytest.mark.parametrize("typed", ["30 février 2027", "28/03/2027 2h30", "31/04/2027", "14/01/2027 25h"])
+@pytest.mark.parametrize(
+    "typed", ["30 février 2027", "28/03/2027 2h30", "31/04/2027", "14/01/2027 25h"]
+)
 def test_what_does_not_exist(typed: str) -> None:
     with pytest.raises(NoSuchMoment):
         read_moment(typed, PARIS, NOW, 18)
@@ -37,7 +40,5 @@ def test_what_does_not_exist(typed: str) -> None:
 
 @given(st.text(max_size=60))
 def test_anything_else_is_named(typed: str) -> None:
-    try:
+    with contextlib.suppress(NotUnderstood, NoSuchMoment):
         read_moment(typed, PARIS, NOW, 18)
-    except (NotUnderstood, NoSuchMoment):
-        pass

@@ -41,7 +41,9 @@ def test_four_answers_then_the_review() -> None:
     assert report_form.complete(state)
 
 
-moves = st.lists(st.sampled_from(["answer", "back", "skip", "extras", "edit", "wrong"]), max_size=40)
+moves = st.lists(
+    st.sampled_from(["answer", "back", "skip", "extras", "edit", "wrong"]), max_size=40
+)
 
 
 @settings(max_examples=200, deadline=None)

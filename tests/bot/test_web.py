@@ -56,7 +56,9 @@ async def test_without_a_session_nothing(stage: Stage) -> None:
     stranger = stage.stranger()
     status, answer = await stranger.post("/api/v1/messages", {"id": "x", "text": "menu"})
     assert (status, answer["error"]) == (403, "no_session")
-    stranger.http.cookie_jar.update_cookies({"preau_session": "stolen"}, aiohttp.client.URL(stage.base))
+    stranger.http.cookie_jar.update_cookies(
+        {"preau_session": "stolen"}, aiohttp.client.URL(stage.base)
+    )
     assert await stranger.status() == 403
 
 
@@ -73,7 +75,8 @@ async def test_another_site_cannot_post(stage: Stage, origin: str) -> None:
 async def test_a_form_of_another_site_is_not_json(stage: Stage) -> None:
     parent = await stage.newcomer()
     async with parent.http.post(
-        stage.base + "/api/v1/messages", data='{"id":"x","text":"menu"}',
+        stage.base + "/api/v1/messages",
+        data='{"id":"x","text":"menu"}',
         headers={"Content-Type": "text/plain"},
     ) as response:
         assert response.status == 400
@@ -152,7 +155,9 @@ async def test_too_many_messages_wait(stage: Stage) -> None:
 
 async def test_two_pages_of_one_chat_see_the_same(stage: Stage) -> None:
     parent = await stage.newcomer()
-    answers = await asyncio.gather(*(parent.post("/api/v1/messages", {"id": f"p{n}", "text": "menu"}) for n in range(20)))
+    answers = await asyncio.gather(
+        *(parent.post("/api/v1/messages", {"id": f"p{n}", "text": "menu"}) for n in range(20))
+    )
     assert {status for status, _ in answers} == {200}
     assert len((await parent.look()).messages) == 20
 
@@ -183,7 +188,12 @@ async def test_the_first_load_is_light(stage: Stage) -> None:
     async with http.get(stage.base + "/") as response:
         page = await response.text()
     weight = len(page.encode())
-    names = set(re.findall(r'/static/([^"?]+)', page)) | {"memory.js", "net.js", "photo.js", "view.js"}
+    names = set(re.findall(r'/static/([^"?]+)', page)) | {
+        "memory.js",
+        "net.js",
+        "photo.js",
+        "view.js",
+    }
     for name in names:
         async with http.get(f"{stage.base}/static/{name}") as response:
             assert response.status == 200

@@ -42,9 +42,11 @@ async def test_a_report_is_read_published_and_its_author_told(stage: Stage) -> N
     told = await parent.look(1.5)
     assert "est publié, sans votre nom" in told
     published = await stage.db.read(
-        lambda store: store.session.connection()
-        .exec_driver_sql("SELECT public_id, academie FROM published_reports")
-        .all()
+        lambda store: (
+            store.session.connection()
+            .exec_driver_sql("SELECT public_id, academie FROM published_reports")
+            .all()
+        )
     )
     assert [tuple(row) for row in published] == [(number, "28")]
 

@@ -6,18 +6,26 @@ import psycopg
 import pytest
 
 from bot.settings import Settings
+from storage.database import Database
 from storage.grants import Role
 from storage.keys import KeyRefused
-from storage.database import Database
 from tests.people import Stage, report
 
-SECRETS = ("Zoulikha", "brouillon-confidentiel", "question-interne", "projet-secret", "raison-intime")
+SECRETS = (
+    "Zoulikha",
+    "brouillon-confidentiel",
+    "question-interne",
+    "projet-secret",
+    "raison-intime",
+)
 
 
 async def scenario(stage: Stage) -> list[str]:
     """Leave a trace of every kind; return what must not be found."""
     parent, secretary = await stage.newcomer(), await stage.invited(Role.secretariat)
-    await report(parent, "Zoulikha nous a aidés toute la semaine avec les tablettes. " * 2, public=False)
+    await report(
+        parent, "Zoulikha nous a aidés toute la semaine avec les tablettes. " * 2, public=False
+    )
     await parent.say("témoigner")
     await parent.say("brouillon-confidentiel " * 6)
     await parent.say("annuler")
@@ -43,7 +51,9 @@ async def scenario(stage: Stage) -> list[str]:
     await secretary.say("raison-intime")
     await parent.look(1.0)
     addresses = await stage.db.read(
-        lambda store: [account.address for person in (1, 2) for account in store.people.accounts_of(person)]
+        lambda store: [
+            account.address for person in (1, 2) for account in store.people.accounts_of(person)
+        ]
     )
     return [*SECRETS, *addresses]
 

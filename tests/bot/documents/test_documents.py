@@ -12,7 +12,10 @@ BARS = [Bar("Pour", (12, 7)), Bar("Contre, $x_1$ \\frac {", (0, 0)), Bar("خيا
 
 
 def test_a_chart_is_the_same_for_the_same_data() -> None:
-    one, two = (bar_chart("Un réseau fiable ? " * 12, BARS, ["Personnes", "Organisations"], "x") for _ in "12")
+    one, two = (
+        bar_chart("Un réseau fiable ? " * 12, BARS, ["Personnes", "Organisations"], "x")
+        for _ in "12"
+    )
     assert one == two
     assert Image.open(io.BytesIO(one)).width == WIDTH
 

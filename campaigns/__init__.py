@@ -1,0 +1,1 @@
+"""Fault campaigns: the promises, with SIGKILL at random moments."""
