@@ -100,11 +100,13 @@ class Someone:
     def button(self, label: str) -> dict[str, Any]:
         """The newest button of that name, else the newest whose name begins so."""
         wanted = normalise(label)
-        named = [(normalise(choice["label"]), choice) for choice in reversed(self.offered)]
-        for fits in (lambda name: name == wanted, lambda name: name.startswith(wanted)):
-            for name, choice in named:
-                if fits(name):
-                    return choice
+        named: list[tuple[str, dict[str, Any]]] = [
+            (normalise(choice["label"]), choice) for choice in reversed(self.offered)
+        ]
+        exact = [choice for name, choice in named if name == wanted]
+        begins = [choice for name, choice in named if name.startswith(wanted)]
+        for choice in (*exact, *begins):
+            return choice
         raise AssertionError(f"no button {label!r} among {[name for name, _ in named]}")
 
     async def send_photo(self, data: bytes, name: str = "IMG_2041.jpg") -> tuple[int, Answer]:

@@ -5,8 +5,8 @@ import re
 import uuid
 from datetime import timedelta
 
-import aiohttp
 import pytest
+from yarl import URL
 
 from bot.settings import Settings
 from storage.database import Database
@@ -56,9 +56,7 @@ async def test_without_a_session_nothing(stage: Stage) -> None:
     stranger = stage.stranger()
     status, answer = await stranger.post("/api/v1/messages", {"id": "x", "text": "menu"})
     assert (status, answer["error"]) == (403, "no_session")
-    stranger.http.cookie_jar.update_cookies(
-        {"preau_session": "stolen"}, aiohttp.client.URL(stage.base)
-    )
+    stranger.http.cookie_jar.update_cookies({"preau_session": "stolen"}, URL(stage.base))
     assert await stranger.status() == 403
 
 

@@ -79,7 +79,7 @@ def _dump(url: str) -> bytes:
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
         ).fetchall()
         for (table,) in tables:
-            with connection.cursor().copy(f"COPY {table} TO STDOUT (FORMAT binary)") as copy:  # type: ignore[arg-type]
+            with connection.cursor().copy(f"COPY {table} TO STDOUT (FORMAT binary)") as copy:
                 parts += [bytes(block) for block in copy]
     return b"".join(parts)
 
