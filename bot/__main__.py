@@ -30,7 +30,12 @@ from storage.database import Database, NotMigrated
 from storage.grants import Role
 from storage.keys import KeyRefused
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
 log = structlog.get_logger()
 
 READY_TRIES = 100

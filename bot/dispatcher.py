@@ -2,8 +2,8 @@
 
 import asyncio
 import secrets
-from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
@@ -28,6 +28,14 @@ RETRY_AFTER = 15  # seconds
 REPLY, NOTICE = "reply", "notice"
 
 
+@dataclass
+class _Turn:
+    """Updates of one chat wait for each other."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0
+
+
 class Dispatcher:
     """Applies updates.
 
@@ -49,7 +57,7 @@ class Dispatcher:
         self.platforms = platforms
         self.woken = woken
         self._in_hand: dict[object, datetime] = {}
-        self._turns: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._turns: dict[tuple[str, str], _Turn] = {}
 
     async def receive(self, incoming: Incoming) -> Outcome:
         """Apply one update; when this returns, it is committed with its answer.
@@ -60,14 +68,16 @@ class Dispatcher:
         token = object()
         self._in_hand[token] = incoming.received_at
         place = (incoming.platform, incoming.chat)
-        turn = self._turns[place]
+        turn = self._turns.setdefault(place, _Turn())
+        turn.users += 1
         try:
-            async with turn:
+            async with turn.lock:
                 outcome = await self._apply(incoming)
         finally:
             del self._in_hand[token]
-            if not turn.locked() and not turn._waiters:
-                self._turns.pop(place, None)
+            turn.users -= 1
+            if not turn.users:
+                del self._turns[place]
         if outcome.events and outcome.chat_id is not None:
             self.platforms[incoming.platform].publish(outcome.chat_id, outcome.events)
         return outcome
@@ -115,7 +125,7 @@ class Dispatcher:
         request = Request(incoming, context, now, self.settings, store)
         before = (context.form, list(context.awaiting), context.kept)
         try:
-            with store.session.begin_nested():
+            with store.savepoint():
                 request.files = tuple(
                     store.files.add(photo, "image/jpeg", now, context.person_id)
                     for photo in incoming.photos

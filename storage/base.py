@@ -3,7 +3,16 @@
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Executable, Integer, MetaData, String, Table, bindparam
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    Executable,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    bindparam,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -28,7 +37,11 @@ def insert_into(session: Session, model: type[Base]) -> Insert:
 
     It is on the bare table: the ORM would compile such a statement anew each time.
     """
-    return dialect_insert(session.get_bind().dialect.name, model)
+    return dialect_insert(dialect_of(session), model)
+
+
+def dialect_of(session: Session) -> str:
+    return session.get_bind().dialect.name
 
 
 def dialect_insert(dialect: str, model: type[Base]) -> Insert:
@@ -39,8 +52,11 @@ def dialect_insert(dialect: str, model: type[Base]) -> Insert:
 def execute(
     session: Session, statement: Executable, given: Any = None
 ) -> CursorResult[*tuple[Any, ...]]:
-    """Execute a Core statement in the session's transaction, without the ORM's detour."""
-    return session.connection().execute(statement, given)
+    """Execute a Core statement in the session's transaction, without the ORM's detour.
+
+    Every session here is bound to one connection (`storage.database`).
+    """
+    return cast(Connection, session.bind).execute(statement, given)
 
 
 class Series(Base):

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from storage.base import Base, dialect_insert, execute, insert_into
+from storage.base import Base, dialect_insert, dialect_of, execute, insert_into
 from storage.people import Account, Chat, ChatKind, Person, Profile
 from storage.types import BlindIndex, Encrypted, EncryptedJSON, Instant
 
@@ -174,7 +174,7 @@ class Conversations:
             content: all that the person sent; only its keyed hash is kept.
         """
         given = {"key": key, "content": content, "received_at": received_at}
-        made = execute(self.session, _record(self.session.get_bind().dialect.name), given)
+        made = execute(self.session, _record(dialect_of(self.session)), given)
         return Seen.new if made.scalar() is not None else self.seen(key, content)
 
     def seen(self, key: str, content: str) -> Seen:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import (
+    Connection,
     Engine,
     LargeBinary,
     String,
@@ -76,7 +77,7 @@ class Database:
             threads = 1
         else:
             self.engine = _postgresql_engine(self.url)
-            self._read_engine = self.engine
+            self._read_engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
             threads = 4
         self._waiting: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(4, thread_name_prefix="reader")
@@ -114,7 +115,7 @@ class Database:
         return await asyncio.wrap_future(self._submit(work))
 
     async def read(self, work: Work[T]) -> T:
-        """Do `work` on a snapshot, without waiting for writers."""
+        """Do `work` on what is committed, without waiting for writers."""
         return await asyncio.wrap_future(self._readers.submit(self._read, work))
 
     def write_now(self, work: Work[T]) -> T:
@@ -141,8 +142,8 @@ class Database:
         return job.done
 
     def _read(self, work: Work[T]) -> T:
-        with Session(self._read_engine, autoflush=False) as session:
-            return work(Store(session))
+        with self._read_engine.connect() as connection:
+            return work(Store(_session(connection)))
 
     def _work(self) -> None:
         while (job := self._waiting.get()) is not None:
@@ -179,13 +180,13 @@ class Database:
 
     def _commit(self, group: "list[_Job[Any]]") -> list[Any]:
         results = []
-        with Session(self.engine, autoflush=False, expire_on_commit=False) as session:
+        with self.engine.begin() as connection:
+            session = _session(connection)
             store = Store(session)
-            with session.begin():
-                for job in group:
-                    results.append(job.work(store))
-                    session.flush()
-                    session.expunge_all()
+            for job in group:
+                results.append(job.work(store))
+                session.flush()
+                session.expunge_all()
         return results
 
 
@@ -196,6 +197,16 @@ class _Job(Generic[T]):
         self.work = work
         self.done: Future[T] = Future()
         self.tries = 1
+
+
+def _session(connection: Connection) -> Session:
+    """A session in a transaction that is not its own to end."""
+    return Session(
+        connection,
+        autoflush=False,
+        expire_on_commit=False,
+        join_transaction_mode="rollback_only",
+    )
 
 
 def _passing(error: BaseException) -> bool:
@@ -231,6 +242,7 @@ def _sqlite_engine(url: URL, *, writer: bool) -> Engine:
         url,
         pool_size=1 if writer else 4,
         max_overflow=0,
+        isolation_level=None if writer else "AUTOCOMMIT",
         connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000},
     )
 
@@ -247,8 +259,10 @@ def _sqlite_engine(url: URL, *, writer: bool) -> Engine:
         ):
             connection.execute(f"PRAGMA {pragma}")
 
-    @event.listens_for(engine, "begin")
-    def begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+    if writer:
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine

@@ -138,10 +138,6 @@ class People:
         wanted = select(Chat).where(Chat.platform == platform, Chat.address_index == address)
         return self.session.scalars(wanted).one()
 
-    def find_chat(self, platform: str, address: str) -> Chat | None:
-        wanted = select(Chat).where(Chat.platform == platform, Chat.address_index == address)
-        return self.session.scalars(wanted).first()
-
     def direct_chat_of(self, person_id: int) -> Chat | None:
         """The active direct chat where the person was last seen."""
         wanted = (

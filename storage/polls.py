@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, mapped_column
 
-from storage.base import Base, dialect_insert, execute, insert_into, next_number
+from storage.base import Base, dialect_insert, dialect_of, execute, insert_into, next_number
 from storage.grants import Grant
 from storage.organisations import Mandate, MandateKind, Organisation
 from storage.people import Person
@@ -356,7 +356,7 @@ class Polls:
             }
             for voice in voices
         ]
-        execute(self.session, _upsert(self.session.get_bind().dialect.name), rows)
+        execute(self.session, _upsert(dialect_of(self.session)), rows)
         return [replace(voice, choices=choices) for voice in voices]
 
     def explain(self, poll_id: int, person_id: int, reason: str) -> None:

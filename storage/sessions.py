@@ -4,11 +4,20 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, case, delete, select, update
+from sqlalchemy import (
+    ForeignKey,
+    Index,
+    UniqueConstraint,
+    bindparam,
+    case,
+    delete,
+    select,
+    update,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from storage.base import Base, insert_into
-from storage.people import Account
+from storage.base import Base, execute, insert_into
+from storage.people import Account, Chat
 from storage.types import BlindIndex, Instant
 
 IDLE = timedelta(days=90)
@@ -60,14 +69,29 @@ class Throttle(Base):
 
 @dataclass(frozen=True)
 class Visitor:
-    """Whom a session's token stands for."""
+    """Whom a session's token stands for, and the chat it opens."""
 
     session_id: int
     account_id: int
-    person_id: int
+    chat_id: int
     address: str
     signed_in: bool
     last_used_at: datetime
+
+
+_visitor = (
+    select(
+        WebSession.id,
+        Account.id,
+        Chat.id,
+        Account.address,
+        WebSession.signed_in,
+        WebSession.last_used_at,
+    )
+    .join(Account, WebSession.account_id == Account.id)
+    .join(Chat, Chat.account_id == Account.id)
+    .where(WebSession.token == bindparam("session"))
+)
 
 
 def new_code(length: int = 12) -> str:
@@ -110,26 +134,12 @@ class Sessions:
 
     def visitor(self, token: str, now: datetime) -> Visitor | None:
         """Whom a token stands for, unless its session was idle for too long."""
-        wanted = (
-            select(WebSession, Account)
-            .join(Account, WebSession.account_id == Account.id)
-            .where(WebSession.token == token)
-        )
-        found = self.session.execute(wanted).first()
+        found = execute(self.session, _visitor, {"session": token}).first()
         if found is None:
             return None
-        session, account = found
-        idle = IDLE_SIGNED_IN if session.signed_in else IDLE
-        if session.last_used_at + idle <= now:
-            return None
-        return Visitor(
-            session_id=session.id,
-            account_id=account.id,
-            person_id=account.person_id,
-            address=account.address,
-            signed_in=session.signed_in,
-            last_used_at=session.last_used_at,
-        )
+        visitor = Visitor(*found)
+        idle = IDLE_SIGNED_IN if visitor.signed_in else IDLE
+        return None if visitor.last_used_at + idle <= now else visitor
 
     def touch(self, session_id: int, now: datetime) -> None:
         self.session.execute(

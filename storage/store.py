@@ -1,7 +1,11 @@
 """Everything remembered, by noun, over one session."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from typing import cast
 
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from storage.conversations import Conversations
@@ -33,6 +37,20 @@ class Store:
         self.files = Files(session)
         self.sessions = Sessions(session)
         self.invitations = Invitations(session)
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """What happens inside is undone by itself if it raises."""
+        self.session.flush()
+        point = cast(Connection, self.session.bind).begin_nested()
+        try:
+            yield
+            self.session.flush()
+        except BaseException:
+            self.session.expunge_all()
+            point.rollback()
+            raise
+        point.commit()
 
     def erase(self, person_id: int, now: datetime) -> None:
         """Erase a person: what they told, where they are reached, what they may do.

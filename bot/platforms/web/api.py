@@ -7,7 +7,6 @@ import json
 import re
 import secrets
 from collections import OrderedDict
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -48,14 +47,6 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _KINDS = {Operation.send: "message", Operation.edit: "edit", Operation.delete: "delete"}
 
 
-@dataclass(frozen=True)
-class Guest:
-    """Who holds a session, and the chat it opens."""
-
-    visitor: Visitor
-    chat_id: int
-
-
 class Api:
     def __init__(
         self,
@@ -72,7 +63,7 @@ class Api:
         self.receiver = receiver
         self.streams = streams
         self.demo = demo
-        self._guests: OrderedDict[str, tuple[datetime, Guest]] = OrderedDict()
+        self._guests: OrderedDict[str, tuple[datetime, Visitor]] = OrderedDict()
         self._cleaning = asyncio.Semaphore(2)
 
     def routes(self) -> list[web.RouteDef]:
@@ -143,7 +134,7 @@ class Api:
         return begun
 
     async def _redeem(
-        self, code: str, guest: Guest | None, address: str
+        self, code: str, guest: Visitor | None, address: str
     ) -> tuple[str, bool, Outcome]:
         """Redeem an invitation or a return code. Wrong codes are counted, right ones are not."""
         now = self.clock.now()
@@ -162,8 +153,8 @@ class Api:
                 store.sessions.try_again(key, WRONG_CODES, window, now)
                 return "unknown_code"
             if guest is not None:
-                account = store.session.get_one(Account, guest.visitor.account_id)
-                store.sessions.end_by_id(guest.visitor.session_id)
+                account = store.session.get_one(Account, guest.account_id)
+                store.sessions.end_by_id(guest.session_id)
             else:
                 account = self._new_account(store, now)
             signed_in = invitation.role is not None
@@ -233,7 +224,7 @@ class Api:
     def _is_secure(self, request: web.Request) -> bool:
         return request.secure or (self.settings.public_url or "").startswith("https:")
 
-    async def _guest(self, request: web.Request) -> Guest | None:
+    async def _guest(self, request: web.Request) -> Visitor | None:
         """Who asks, if their session still holds. Remembered for a few seconds."""
         token = request.cookies.get(self._cookie(request), "")
         if not token or len(token) > 100:
@@ -243,19 +234,12 @@ class Api:
         if remembered is not None and now < remembered[0] + REMEMBERED:
             return remembered[1]
 
-        def find(store: Store) -> Guest | None:
-            visitor = store.sessions.visitor(token, now)
-            if visitor is None:
-                return None
-            chat = store.people.find_chat(PLATFORM, visitor.address)
-            return None if chat is None else Guest(visitor, chat.id)
-
-        guest = await self.database.read(find)
+        guest = await self.database.read(lambda store: store.sessions.visitor(token, now))
         if guest is None:
             self._guests.pop(token, None)
             return None
-        if guest.visitor.last_used_at + TOUCHED < now:
-            session_id = guest.visitor.session_id
+        if guest.last_used_at + TOUCHED < now:
+            session_id = guest.session_id
             await self.database.write(lambda store: store.sessions.touch(session_id, now))
         self._guests[token] = (now, guest)
         self._guests.move_to_end(token)
@@ -263,7 +247,7 @@ class Api:
             self._guests.popitem(last=False)
         return guest
 
-    async def _required(self, request: web.Request) -> Guest:
+    async def _required(self, request: web.Request) -> Visitor:
         guest = await self._guest(request)
         if guest is None:
             raise Denied("no_session", 403)
@@ -286,7 +270,7 @@ class Api:
             outcome = await self.receiver.receive(incoming)
         return self._committed(request, guest, outcome)
 
-    def _incoming(self, body: dict[str, Any], guest: Guest, received_at: datetime) -> Incoming:
+    def _incoming(self, body: dict[str, Any], guest: Visitor, received_at: datetime) -> Incoming:
         update_id, text, choice = body.get("id"), body.get("text"), body.get("choice")
         if not isinstance(update_id, str) or not _ID.fullmatch(update_id):
             raise Denied("bad_request", 400)
@@ -304,19 +288,19 @@ class Api:
             guest, update_id, received_at, choice=pressed.action, message=pressed.message
         )
 
-    def _said(self, guest: Guest, update_id: str, received_at: datetime, **said: Any) -> Incoming:
+    def _said(self, guest: Visitor, update_id: str, received_at: datetime, **said: Any) -> Incoming:
         return Incoming(
             platform=PLATFORM,
-            chat=guest.visitor.address,
-            sender=guest.visitor.address,
+            chat=guest.address,
+            sender=guest.address,
             update_id=update_id,
             received_at=received_at,
-            signed_in=guest.visitor.signed_in,
-            session_id=guest.visitor.session_id,
+            signed_in=guest.signed_in,
+            session_id=guest.session_id,
             **said,
         )
 
-    async def _photo(self, request: web.Request, guest: Guest, received_at: datetime) -> Outcome:
+    async def _photo(self, request: web.Request, guest: Visitor, received_at: datetime) -> Outcome:
         """Take a photo: looked at, then cleaned, then committed with its answer."""
         from bot.photos import UnusablePhoto, clean_photo
 
@@ -340,7 +324,7 @@ class Api:
             )
         return await self.receiver.receive(incoming)
 
-    def _committed(self, request: web.Request, guest: Guest, outcome: Outcome) -> web.Response:
+    def _committed(self, request: web.Request, guest: Visitor, outcome: Outcome) -> web.Response:
         if outcome.wait:
             raise Denied("too_many", 429, retry_after=outcome.wait)
         if outcome.seen is Seen.reused:
@@ -351,7 +335,7 @@ class Api:
         if outcome.left:
             name = self._cookie(request)
             self._guests.pop(request.cookies.get(name, ""), None)
-            self.streams.end(guest.chat_id, guest.visitor.session_id)
+            self.streams.end(guest.chat_id, guest.session_id)
             response.del_cookie(name, path="/")
         return response
 
@@ -377,7 +361,7 @@ class Api:
                 lambda store: store.deliveries.page_events(chat_id, number)
             )
 
-        listening = self.streams.listen(chat_id, guest.visitor.session_id, after, read)
+        listening = self.streams.listen(chat_id, guest.session_id, after, read)
         with contextlib.suppress(ConnectionError):  # the page went away
             async for item in listening:
                 if item is None:
