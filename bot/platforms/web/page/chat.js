@@ -138,6 +138,12 @@ for (const button of document.querySelectorAll('[data-say]')) {
     send(button.dataset.say);
   });
 }
+by('enter-code').addEventListener('click', () => {
+  by('more').open = false;
+  showStart();
+  by('code-details').open = true;
+  by('code').focus();
+});
 for (const link of document.querySelectorAll('[data-persona]')) {
   if (link.dataset.persona === persona) link.setAttribute('aria-current', 'page');
 }
