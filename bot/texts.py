@@ -48,6 +48,7 @@ class Texts:
         self._environment.globals["say"] = self.say
         self._environment.globals["say_message"] = self._say_message
         self._modules: dict[str, Any] = {}
+        self._labels: dict[str, str] = {}
 
     def markup(self, name: str, arguments: Mapping[str, Any] | None = None) -> str:
         """Render a message as canonical markup; raise `KeyError` if there is no such message."""
@@ -73,8 +74,14 @@ class Texts:
         return self.say(Words(name, arguments))
 
     def label(self, label: Label) -> str:
-        """A label as plain text, for a button."""
-        return label.text if isinstance(label, Said) else self.plain(label.name, label.arguments)
+        """A label as plain text, for a button. One without arguments is worded once."""
+        if isinstance(label, Said):
+            return label.text
+        if label.arguments:
+            return self.plain(label.name, label.arguments)
+        if label.name not in self._labels:
+            self._labels[label.name] = self.plain(label.name)
+        return self._labels[label.name]
 
     def moment(self, at: datetime) -> str:
         """« jeudi 14 janvier 2027 à 18 h (heure de Paris) »."""

@@ -1,7 +1,8 @@
 """What keeps the web chat safe: who asks, from where, how often, and what a page may load."""
 
 import ipaddress
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
+from functools import cache
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -14,8 +15,6 @@ _POLICY = (
     "frame-src 'self'; frame-ancestors {ancestors}"
 )
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
 
 class Denied(Exception):
     """A request refused before it did anything: its name and its HTTP status."""
@@ -27,6 +26,7 @@ class Denied(Exception):
         self.retry_after = retry_after
 
 
+@cache
 def headers(framed: bool) -> dict[str, str]:
     """The headers of every answer."""
     return {
