@@ -1,16 +1,17 @@
 # syntax=docker/dockerfile:1
 FROM python:3.13-slim-bookworm AS build
 WORKDIR /src
-COPY requirements-run.lock ./
+COPY requirements.lock requirements-run.lock ./
 RUN python -m venv /venv \
     && /venv/bin/pip install --no-cache-dir --require-hashes -r requirements-run.lock
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY bot bot
 COPY handlers handlers
 COPY scheduled scheduled
 COPY storage storage
 COPY locales locales
-RUN pip install --no-cache-dir "setuptools==80.9.0" \
+RUN sed -n '/^setuptools==/,/# via/p' requirements.lock > build.lock \
+    && pip install --no-cache-dir --require-hashes -r build.lock \
     && pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheel . \
     && /venv/bin/pip install --no-cache-dir --no-deps /wheel/preau-*.whl
 

@@ -19,6 +19,11 @@ SECRET = "a secret of the tests, long enough to be taken"
 NOW = datetime(2027, 1, 11, 9, 0, tzinfo=UTC)  # a Monday
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs no server fails first."""
+    items.sort(key=lambda item: item.get_closest_marker("servers") is not None)
+
+
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
     with ExitStack() as stack:
@@ -52,19 +57,25 @@ def _migrated(url: str) -> None:
     made.close()
 
 
-@pytest.fixture(
-    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)],
-)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A new migrated database, on each engine in turn."""
-    if request.param == "sqlite":
-        path = tmp_path / "preau.db"
-        shutil.copy(request.getfixturevalue("sqlite_template"), path)
-        yield f"sqlite:///{path}"
-        return
-    server = request.getfixturevalue("postgresql_server")
-    with database(server, template=request.getfixturevalue("postgresql_template")) as url:
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """A new migrated SQLite file."""
+    path = shutil.copy(sqlite_template, tmp_path / "preau.db")
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: str, postgresql_template: str) -> Iterator[str]:
+    """A new migrated PostgreSQL database, dropped afterwards; mark such a test `servers`."""
+    with database(postgresql_server, template=postgresql_template) as url:
         yield url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A new migrated database, on each engine in turn."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
 
 
 @pytest.fixture

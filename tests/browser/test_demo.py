@@ -184,7 +184,7 @@ async def test_leaving_clears_the_phone(browser: Browser, demo: str) -> None:
     await expect(page.get_by_role("button", name="Commencer")).to_be_visible()
     kept = await page.evaluate("Object.keys(localStorage).filter(key => key.includes('mine'))")
     assert kept == []
-    await page.get_by_text("J'ai un code").click()
+    await page.locator("#code-details summary").click()
     await page.get_by_label("Votre code").fill(code)
     await page.get_by_role("button", name="Entrer avec ce code").click()
     await heard(page, "Vous revoilà")
