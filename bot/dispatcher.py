@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import structlog
@@ -15,9 +15,9 @@ from bot.messages import Incoming, Refused, Reply, Request
 from bot.platforms.base import Outcome, Platform
 from bot.rendering import render, texts_for, title
 from bot.settings import Settings
-from storage.conversations import Context, Seen
+from storage.conversations import Applied, Context, Place, Seen
 from storage.database import Database
-from storage.deliveries import Operation, Outgoing, PageEvent
+from storage.deliveries import Operation, Outgoing, PageEvent, numbered
 from storage.sessions import ALPHABET
 from storage.store import Store
 
@@ -34,6 +34,15 @@ class _Turn:
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     users: int = 0
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What applying an update leaves to be written."""
+
+    update: Applied
+    context: Context
+    outcome: Outcome
 
 
 class Dispatcher:
@@ -78,6 +87,8 @@ class Dispatcher:
             turn.users -= 1
             if not turn.users:
                 del self._turns[place]
+        if outcome.queued:
+            self.woken()
         if outcome.events and outcome.chat_id is not None:
             self.platforms[incoming.platform].publish(outcome.chat_id, outcome.events)
         return outcome
@@ -86,13 +97,11 @@ class Dispatcher:
         """Whether a photo is worth fetching: None if so, else what to answer without it."""
 
         def look(store: Store) -> Outcome | None:
-            seen = store.conversations.seen(_key(incoming), _content(incoming))
+            [seen] = store.conversations.seen([_update(incoming)])
             if seen is not Seen.new:
                 return Outcome(seen)
-            now = self.clock.now()
-            context = store.conversations.find(
-                incoming.platform, incoming.chat, incoming.sender, incoming.thread, now, lock=False
-            )
+            place, now = _place(incoming), self.clock.now()
+            context = store.conversations.find([place], now, lock=False).get(place)
             if context is not None and context.recent >= AT_MOST_A_MINUTE:
                 return Outcome(Seen.new, wait=RETRY_AFTER)
             return None
@@ -105,7 +114,7 @@ class Dispatcher:
 
     async def _apply(self, incoming: Incoming) -> Outcome:
         try:
-            return await self.database.write(lambda store: self.apply(store, incoming))
+            return await self.database.write_with_others(self.apply_all, incoming)
         except Exception:
             reference = new_reference()
             log.exception("update set aside", reference=reference, platform=incoming.platform)
@@ -114,50 +123,70 @@ class Dispatcher:
             )
 
     def apply(self, store: Store, incoming: Incoming) -> Outcome:
-        """The transaction of one update."""
+        """Apply one update in the transaction of something else, such as opening its session."""
+        return self.apply_all(store, [incoming])[0]
+
+    def apply_all(self, store: Store, incomings: list[Incoming]) -> list[Outcome]:
+        """The transaction of some updates, each of another conversation.
+
+        What all of them need is read, and written back, in one statement; each is handled in a
+        savepoint of its own.
+        """
         now = self.clock.now()
-        context = self._context(store, incoming, now)
-        if context.recent >= AT_MOST_A_MINUTE:
-            return Outcome(Seen.new, wait=RETRY_AFTER)
-        seen = store.conversations.record(_key(incoming), _content(incoming), incoming.received_at)
-        if seen is not Seen.new:
-            return Outcome(seen)
-        request = Request(incoming, context, now, self.settings, store)
+        contexts = self._contexts(store, incomings, now)
+        known = store.conversations.seen([_update(incoming) for incoming in incomings])
+        answers, outcomes = [], []
+        for incoming, context, seen in zip(incomings, contexts, known, strict=True):
+            if context.recent >= AT_MOST_A_MINUTE:
+                outcomes.append(Outcome(Seen.new, wait=RETRY_AFTER))
+            elif seen is not Seen.new:
+                outcomes.append(Outcome(seen))
+            else:
+                request = Request(incoming, context, now, self.settings, store)
+                answer = self._answer(store, request, self._replies(store, request))
+                answers.append(answer)
+                outcomes.append(answer.outcome)
+        self._keep(store, answers, now)
+        return outcomes
+
+    def _contexts(self, store: Store, incomings: list[Incoming], now: datetime) -> list[Context]:
+        places = [_place(incoming) for incoming in incomings]
+        found = store.conversations.find(places, now)
+        for place in places:
+            if place not in found:
+                self._begin(store, place, now)
+                found |= store.conversations.find([place], now)
+        return [found[place] for place in places]
+
+    def _begin(self, store: Store, place: Place, now: datetime) -> None:
+        account, _ = store.people.arrive(place.platform, place.sender, self.settings.language, now)
+        chat = store.people.chat(place.platform, place.chat, account_id=account.id)
+        store.conversations.begin(chat, account, place.thread, now)
+
+    def _replies(self, store: Store, request: Request) -> list[Reply]:
+        """What is answered; what the handler changed is undone if it refuses or fails."""
+        context, incoming = request.context, request.incoming
         before = (context.form, list(context.awaiting), context.kept)
         try:
             with store.savepoint():
                 request.files = tuple(
-                    store.files.add(photo, "image/jpeg", now, context.person_id)
+                    store.files.add(photo, "image/jpeg", request.now, context.person_id)
                     for photo in incoming.photos
                 )
-                replies = converse(request, store)
+                return converse(request, store)
         except Refused as refused:
-            context.form, context.awaiting, context.kept = before
-            replies = [refused.reply]
+            reply = refused.reply
         except OperationalError:
             raise
         except Exception:
-            context.form, context.awaiting, context.kept = before
             reference = new_reference()
             log.exception("update failed", reference=reference, platform=incoming.platform)
-            replies = [Reply("people.failed", reference=reference)]
-        return self._answer(store, request, replies)
+            reply = Reply("people.failed", reference=reference)
+        context.form, context.awaiting, context.kept = before
+        return [reply]
 
-    def _context(self, store: Store, incoming: Incoming, now: datetime) -> Context:
-        where = (incoming.platform, incoming.chat, incoming.sender, incoming.thread)
-        found = store.conversations.find(*where, now)
-        if found is None:
-            account, _ = store.people.arrive(
-                incoming.platform, incoming.sender, self.settings.language, now
-            )
-            chat = store.people.chat(incoming.platform, incoming.chat, account_id=account.id)
-            store.conversations.begin(chat, account, incoming.thread, now)
-            found = store.conversations.find(*where, now)
-            assert found is not None
-        return found
-
-    def _answer(self, store: Store, request: Request, replies: list[Reply]) -> Outcome:
-        """Render the replies, put them where they go, and keep the conversation."""
+    def _answer(self, store: Store, request: Request, replies: list[Reply]) -> _Answer:
+        """Render the replies, and number those that go on a page."""
         context, incoming = request.context, request.incoming
         texts = texts_for(context.language, request.zone)
         outgoing: list[Outgoing] = []
@@ -179,26 +208,42 @@ class Dispatcher:
             operation = Operation.edit if edits else Operation.send
             outgoing.append(Outgoing(body, operation, incoming.message if edits else None))
         events: tuple[PageEvent, ...] = ()
-        if outgoing and self.platforms[incoming.platform].keeps_page:
-            events = store.deliveries.put_on_page(context.chat_id, outgoing, request.now)
+        if self.platforms[incoming.platform].keeps_page:
+            events = numbered(context, outgoing, request.now)
             for event in events:
                 _await_number(context, event.message, event.body, event.operation)
         elif outgoing:
             store.deliveries.queue(context.chat_id, incoming.thread, outgoing, request.now)
             for one in outgoing:
                 _await_number(context, one.message or "", one.body, one.operation)
-        store.conversations.keep(context, request.now)
-        if store.deliveries.queued:
-            self.woken()
-        return Outcome(Seen.new, 0, toast, context.chat_id, events, left)
+        outcome = Outcome(
+            Seen.new,
+            toast=toast,
+            chat_id=context.chat_id,
+            events=events,
+            left=left,
+            queued=store.deliveries.queued,
+        )
+        return _Answer(_update(incoming), context, outcome)
+
+    def _keep(self, store: Store, answers: list[_Answer], now: datetime) -> None:
+        """Write what the answers leave: events, conversations, and the updates' ids."""
+        if not answers:
+            return
+        store.deliveries.put_on_pages(
+            [(one.context, one.outcome.events) for one in answers if one.outcome.events]
+        )
+        store.conversations.keep([one.context for one in answers], now)
+        store.conversations.record([one.update for one in answers])
 
     def _set_aside(self, store: Store, incoming: Incoming, reference: str) -> Outcome:
+        """Answer an update that cannot be applied, and never apply it again."""
         now = self.clock.now()
-        content = _content(incoming)
-        store.conversations.set_aside(_key(incoming), content, incoming.received_at, reference)
-        context = self._context(store, incoming, now)
+        [context] = self._contexts(store, [incoming], now)
         request = Request(incoming, context, now, self.settings, store)
-        return self._answer(store, request, [Reply("people.failed", reference=reference)])
+        answer = self._answer(store, request, [Reply("people.failed", reference=reference)])
+        self._keep(store, [replace(answer, update=_update(incoming, reference))], now)
+        return answer.outcome
 
 
 def new_reference() -> str:
@@ -208,6 +253,14 @@ def new_reference() -> str:
 
 def _key(incoming: Incoming) -> str:
     return f"{incoming.platform}:{incoming.chat}:{incoming.update_id}"
+
+
+def _place(incoming: Incoming) -> Place:
+    return Place(incoming.platform, incoming.chat, incoming.sender, incoming.thread)
+
+
+def _update(incoming: Incoming, failure: str | None = None) -> Applied:
+    return Applied(_key(incoming), _content(incoming), incoming.received_at, failure)
 
 
 def _content(incoming: Incoming) -> str:

@@ -91,10 +91,11 @@ class Sender:
         now = self.clock.now()
         store.deliveries.release_lapsed(now)
         claimed = store.deliveries.claim(now)
+        chats = _chats(store, claimed)
         events: list[tuple[int, str, PageEvent]] = []
         calls: list[_Call] = []
         for one in claimed:
-            placed = self._place(store, one, now)
+            placed = self._place(store, one, chats.get(one.id), now)
             if isinstance(placed, _Call):
                 calls.append(placed)
             elif placed is not None:
@@ -102,12 +103,11 @@ class Sender:
         return events, calls, len(claimed)
 
     def _place(
-        self, store: Store, claimed: Claimed, now: datetime
+        self, store: Store, claimed: Claimed, chat: Chat | None, now: datetime
     ) -> _Call | tuple[int, str, PageEvent] | None:
         if claimed.expires_at is not None and claimed.expires_at <= now:
             store.deliveries.expired(claimed.id, now)
             return None
-        chat = _chat(store, claimed)
         platform = self.platforms.get(chat.platform) if chat else None
         if chat is None or platform is None:
             store.deliveries.failed(claimed.id, Failure.no_chat, now)
@@ -118,7 +118,7 @@ class Sender:
             return None
         if not platform.keeps_page:
             return _Call(claimed, chat.id, chat.platform, chat.address, body)
-        event = store.deliveries.place_on_page(claimed.id, chat.id, body, now)
+        event = store.deliveries.place_on_page(claimed.id, chat, body, now)
         if body["choices"]:
             entry = [event.message, NOTICE, title(body), body["choices"]]
             store.conversations.await_number(chat.id, entry)
@@ -164,8 +164,10 @@ class Sender:
             )
 
 
-def _chat(store: Store, claimed: Claimed) -> Chat | None:
-    if claimed.chat_id is not None:
-        return store.session.get(Chat, claimed.chat_id)
-    assert claimed.person_id is not None
-    return store.people.direct_chat_of(claimed.person_id)
+def _chats(store: Store, claimed: list[Claimed]) -> dict[int, Chat]:
+    """Where each delivery goes, by its id; the chats are locked, in the order of their ids."""
+    people = [one.person_id for one in claimed if one.chat_id is None and one.person_id is not None]
+    direct = store.people.direct_chats(people)
+    goes = {one.id: one.chat_id or direct.get(one.person_id or 0) for one in claimed}
+    locked = store.people.lock_chats({chat for chat in goes.values() if chat is not None})
+    return {delivery: locked[chat] for delivery, chat in goes.items() if chat in locked}

@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -85,14 +85,7 @@ class Texts:
 
     def moment(self, at: datetime) -> str:
         """« jeudi 14 janvier 2027 à 18 h (heure de Paris) »."""
-        local = at.astimezone(self.zone)
-        if self.language == "fr":
-            clock = f"{local.hour} h" + (f" {local.minute:02d}" if local.minute else "")
-            day = format_date(local.date(), "EEEE d MMMM y", locale="fr")
-            return f"{day} à {clock} (heure {_place(self.zone)})"
-        day = format_date(local.date(), "EEEE d MMMM y", locale=self.language)
-        clock = format_time(local.time(), "H:mm", locale=self.language)
-        return f"{day} at {clock} ({_city(self.zone)} time)"
+        return _moment(at, self.zone, self.language)
 
     def day(self, at: datetime) -> str:
         return format_date(at.astimezone(self.zone).date(), "d MMMM y", locale=self.language)
@@ -108,6 +101,17 @@ class Texts:
         """The names of a noun's messages."""
         module = self._environment.get_template(noun).module
         return [name for name in vars(module) if not name.startswith("_")]
+
+
+@lru_cache(1024)  # many people read of the same closing
+def _moment(at: datetime, zone: ZoneInfo, language: str) -> str:
+    local = at.astimezone(zone)
+    day = format_date(local.date(), "EEEE d MMMM y", locale=language)
+    if language == "fr":
+        clock = f"{local.hour} h" + (f" {local.minute:02d}" if local.minute else "")
+        return f"{day} à {clock} (heure {_place(zone)})"
+    clock = format_time(local.time(), "H:mm", locale=language)
+    return f"{day} at {clock} ({_city(zone)} time)"
 
 
 def _city(zone: ZoneInfo) -> str:

@@ -1,13 +1,12 @@
 """What each conversation points to, the updates already applied, and the drafts of forms."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import cache
 from typing import Any, cast
 
 from sqlalchemy import (
-    Executable,
     ForeignKey,
     Index,
     String,
@@ -16,14 +15,15 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
+    insert,
     select,
     update,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from storage.base import Base, dialect_insert, dialect_of, execute, insert_into
+from storage.base import Base, execute, insert_into
 from storage.people import Account, Chat, ChatKind, Person, Profile
-from storage.types import BlindIndex, Encrypted, EncryptedJSON, Instant
+from storage.types import BlindIndex, Encrypted, EncryptedJSON, Instant, blind
 
 THROTTLE_WINDOW = timedelta(minutes=1)
 
@@ -86,12 +86,48 @@ class Seen(StrEnum):
     reused = "reused"
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where something is said and by whom, as the platform knows them."""
+
+    platform: str
+    chat: str
+    sender: str
+    thread: str
+
+
+@dataclass(frozen=True)
+class Applied:
+    """An update that was applied, or set aside under a reference number (`failure`).
+
+    Attributes:
+        key: the update's id on its platform, unique over all of them.
+        content: all that the person sent; only its keyed hash is kept.
+    """
+
+    key: str
+    content: str
+    received_at: datetime
+    failure: str | None = None
+
+    @property
+    def salted(self) -> str:
+        """What is hashed, so that two people who say the same do not show it."""
+        return f"{self.key}\0{self.content}"
+
+
 @dataclass
 class Context:
-    """Who speaks and where, as one update needs it. Ids are those of the database."""
+    """Who speaks and where, as one update needs it. Ids are those of the database.
+
+    `last_event` and `last_message` are the chat's counters (see `storage.people.Chat`), `recent`
+    how many updates were counted in the current minute.
+    """
 
     conversation_id: int
     chat_id: int
+    last_event: int
+    last_message: int
     chat_kind: ChatKind
     account_id: int
     person_id: int
@@ -106,8 +142,16 @@ class Context:
 
 _find = (
     select(
+        Chat.platform,
+        Chat.address,
+        Account.address,
+        Conversation.thread,
+        Conversation.window_count,
+        Conversation.window_started_at,
         Conversation.id,
         Chat.id,
+        Chat.last_event,
+        Chat.last_message,
         Chat.kind,
         Account.id,
         Person.id,
@@ -117,23 +161,22 @@ _find = (
         Conversation.form,
         Conversation.awaiting,
         Conversation.kept,
-        Conversation.window_count,
-        Conversation.window_started_at,
     )
     .join(Chat, Conversation.chat_id == Chat.id)
     .join(Account, Conversation.account_id == Account.id)
     .join(Person, Account.person_id == Person.id)
     .where(
-        Chat.platform == bindparam("platform"),
-        Chat.address_index == bindparam("chat"),
-        Account.platform == bindparam("platform"),
-        Account.address_index == bindparam("sender"),
-        Conversation.thread == bindparam("in_thread"),
+        Chat.address_index.in_(bindparam("chats", expanding=True)),
+        Account.address_index.in_(bindparam("senders", expanding=True)),
     )
+    .order_by(Chat.id)
 )
-_find_and_lock = _find.with_for_update(of=Conversation)
+# One lock, in one order: what belongs to a chat changes only under the lock of its row.
+_find_and_lock = _find.with_for_update(of=Chat, key_share=True)
+_known = select(Update.key, Update.content).where(Update.key.in_(bindparam("keys", expanding=True)))
 
 _table = cast(Table, Conversation.__table__)
+_record = insert(cast(Table, Update.__table__))
 _keep = (
     update(_table)
     .where(_table.c.id == bindparam("conversation"))
@@ -156,64 +199,43 @@ _keep = (
 )
 
 
-@cache
-def _record(dialect: str) -> Executable:
-    insert = dialect_insert(dialect, Update).on_conflict_do_nothing()
-    return insert.returning(Update.__table__.c.id)
-
-
 class Conversations:
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def record(self, key: str, content: str, received_at: datetime) -> Seen:
-        """Record an update; say whether it was already there.
+    def seen(self, updates: Sequence[Applied]) -> list[Seen]:
+        """What is known of some updates, in one statement."""
+        rows = execute(self.session, _known, {"keys": [one.key for one in updates]})
+        known: dict[str, str] = dict(rows.all())
+        return [self._compared(one, known) for one in updates]
 
-        Args:
-            key: the update's id on its platform, unique over all of them.
-            content: all that the person sent; only its keyed hash is kept.
+    def record(self, updates: Sequence[Applied]) -> None:
+        """Record updates, so that they are never applied again.
+
+        Raises:
+            IntegrityError: one was recorded by another transaction meanwhile.
         """
-        given = {"key": key, "content": content, "received_at": received_at}
-        made = execute(self.session, _record(dialect_of(self.session)), given)
-        return Seen.new if made.scalar() is not None else self.seen(key, content)
-
-    def seen(self, key: str, content: str) -> Seen:
-        same = select(Update.content == content).where(Update.key == key)
-        found = self.session.execute(same).scalar()
-        if found is None:
-            return Seen.new
-        return Seen.applied if found else Seen.reused
-
-    def set_aside(self, key: str, content: str, received_at: datetime, failure: str) -> None:
-        """Record an update that could not be applied, so that it never comes again."""
-        insert = insert_into(self.session, Update).values(
-            key=key, content=content, received_at=received_at, failure=failure
-        )
-        self.session.execute(insert.on_conflict_do_nothing())
+        rows = [{**vars(one), "content": one.salted} for one in updates]
+        execute(self.session, _record, rows)
 
     def find(
-        self,
-        platform: str,
-        chat: str,
-        sender: str,
-        thread: str,
-        now: datetime,
-        *,
-        lock: bool = True,
-    ) -> Context | None:
-        """Load who speaks in a conversation in one statement, and lock it."""
-        row = execute(
+        self, places: Sequence[Place], now: datetime, *, lock: bool = True
+    ) -> dict[Place, Context]:
+        """Load who speaks in some conversations in one statement, and lock their chats."""
+        rows = execute(
             self.session,
             _find_and_lock if lock else _find,
-            {"platform": platform, "chat": chat, "sender": sender, "in_thread": thread},
-        ).first()
-        if row is None:
-            return None
-        known: list[Any]
-        *known, count, started_at = row
-        context = Context(*known)
-        context.recent = count if started_at > now - THROTTLE_WINDOW else 0
-        return context
+            {
+                "chats": [place.chat for place in places],
+                "senders": [place.sender for place in places],
+            },
+        )
+        found = {}
+        for platform, chat, sender, thread, count, started_at, *known in rows:
+            context = Context(*known)
+            context.recent = count if started_at > now - THROTTLE_WINDOW else 0
+            found[Place(platform, chat, sender, thread)] = context
+        return {place: found[place] for place in places if place in found}
 
     def begin(self, chat: Chat, account: Account, thread: str, now: datetime) -> None:
         """Make the conversation if it is not there yet."""
@@ -227,24 +249,28 @@ class Conversations:
         )
         self.session.execute(insert.on_conflict_do_nothing())
 
-    def keep(self, context: Context, now: datetime) -> None:
-        """Write back what the update changed, and count it for the throttle."""
-        execute(
-            self.session,
-            _keep,
+    def keep(self, contexts: Sequence[Context], now: datetime) -> None:
+        """Write back what updates changed, and count them for the throttle."""
+        window = now - THROTTLE_WINDOW
+        rows = [
             {
                 "conversation": context.conversation_id,
                 "new_form": context.form,
                 "new_awaiting": context.awaiting,
                 "new_kept": context.kept,
-                "window": now - THROTTLE_WINDOW,
+                "window": window,
                 "moment": now,
-            },
-        )
+            }
+            for context in contexts
+        ]
+        execute(self.session, _keep, rows)
 
     def await_number(self, chat_id: int, entry: list[Any]) -> None:
-        """Add a message that the clock sent to those that a typed number may answer."""
-        wanted = select(Conversation).where(Conversation.chat_id == chat_id).with_for_update()
+        """Add a message that the clock sent to those that a typed number may answer.
+
+        The chat's row must be locked.
+        """
+        wanted = select(Conversation).where(Conversation.chat_id == chat_id)
         for conversation in self.session.scalars(wanted):
             conversation.awaiting = [*conversation.awaiting, entry][-5:]
         self.session.flush()
@@ -281,3 +307,10 @@ class Conversations:
     def forget_drafts(self, before: datetime) -> None:
         """Drop the drafts that nobody touched since a moment."""
         self.session.execute(delete(Draft).where(Draft.updated_at < before))
+
+    def _compared(self, update: Applied, known: dict[str, str]) -> Seen:
+        content = known.get(blind(self.session, Update.key, update.key))
+        if content is None:
+            return Seen.new
+        same = content == blind(self.session, Update.content, update.salted)
+        return Seen.applied if same else Seen.reused

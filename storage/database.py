@@ -11,6 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -33,8 +34,10 @@ from storage import keys
 from storage.base import Base
 from storage.store import Store
 
+Item = TypeVar("Item")
 T = TypeVar("T")
 Work = Callable[[Store], T]
+Together = Callable[[Store, list[Item]], list[T]]
 
 GROUP = 32
 TRIES = 3
@@ -112,7 +115,15 @@ class Database:
 
     async def write(self, work: Work[T]) -> T:
         """Do `work` in a transaction; when this returns it is committed."""
-        return await asyncio.wrap_future(self._submit(work))
+        return await asyncio.wrap_future(self._submit(_alone(work), None))
+
+    async def write_with_others(self, work: Together[Item, T], item: Item) -> T:
+        """Do `work` on an item, and on those that wait for the same work, in one transaction.
+
+        Args:
+            work: gives a result for each item, in order; it is also called with one alone.
+        """
+        return await asyncio.wrap_future(self._submit(work, item))
 
     async def read(self, work: Work[T]) -> T:
         """Do `work` on what is committed, without waiting for writers."""
@@ -120,7 +131,7 @@ class Database:
 
     def write_now(self, work: Work[T]) -> T:
         """As `write`, for the command line and threads."""
-        return self._submit(work).result()
+        return self._submit(_alone(work), None).result()
 
     def read_now(self, work: Work[T]) -> T:
         return self._read(work)
@@ -136,8 +147,8 @@ class Database:
         self.engine.dispose()
         self._read_engine.dispose()
 
-    def _submit(self, work: Work[T]) -> "Future[T]":
-        job = _Job(work)
+    def _submit(self, work: Together[Item, T], item: Item) -> "Future[T]":
+        job = _Job(work, item)
         self._waiting.put(job)
         return job.done
 
@@ -179,12 +190,12 @@ class Database:
             job.done.set_result(result)
 
     def _commit(self, group: "list[_Job[Any]]") -> list[Any]:
-        results = []
+        results: list[Any] = []
         with self.engine.begin() as connection:
             session = _session(connection)
             store = Store(session)
-            for job in group:
-                results.append(job.work(store))
+            for work, jobs in groupby(group, key=lambda job: job.work):
+                results += work(store, [job.item for job in jobs])
                 session.flush()
                 session.expunge_all()
         return results
@@ -193,10 +204,15 @@ class Database:
 class _Job(Generic[T]):
     """One piece of work that waits for a writer."""
 
-    def __init__(self, work: Work[T]) -> None:
+    def __init__(self, work: Together[Any, T], item: Any) -> None:
         self.work = work
+        self.item = item
         self.done: Future[T] = Future()
         self.tries = 1
+
+
+def _alone(work: Work[T]) -> Together[None, T]:
+    return lambda store, _: [work(store)]
 
 
 def _session(connection: Connection) -> Session:

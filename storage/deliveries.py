@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from sqlalchemy import (
     ForeignKey,
@@ -29,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.base import Base, execute, insert_into
+from storage.conversations import Context
 from storage.people import Chat
 from storage.types import EncryptedJSON, Instant, Named
 
@@ -162,14 +163,10 @@ class Claimed:
 
 
 _chats, _deliveries = cast(Table, Chat.__table__), cast(Table, Delivery.__table__)
-_number = (
+_count = (
     update(_chats)
     .where(_chats.c.id == bindparam("chat"))
-    .values(
-        last_event=_chats.c.last_event + bindparam("events"),
-        last_message=_chats.c.last_message + bindparam("messages"),
-    )
-    .returning(_chats.c.last_event, _chats.c.last_message)
+    .values(last_event=bindparam("event"), last_message=bindparam("message"))
 )
 _insert = insert(_deliveries)
 _events = (
@@ -180,6 +177,24 @@ _events = (
 )
 
 
+class Counters(Protocol):
+    """A chat's counters, read under the lock of its row."""
+
+    last_event: int
+    last_message: int
+
+
+def numbered(chat: Counters, outgoing: Sequence[Outgoing], now: datetime) -> tuple[PageEvent, ...]:
+    """Advance a chat's counters; give each event its number and its message."""
+    events = []
+    for one in outgoing:
+        chat.last_event += 1
+        chat.last_message += one.operation is Operation.send
+        message = one.message or str(chat.last_message)
+        events.append(PageEvent(chat.last_event, one.operation, message, one.body, now))
+    return tuple(events)
+
+
 class Deliveries:
     """Queries of deliveries. `queued` says that this transaction left something to send."""
 
@@ -187,38 +202,41 @@ class Deliveries:
         self.session = session
         self.queued = False
 
-    def put_on_page(
-        self, chat_id: int, outgoing: Sequence[Outgoing], now: datetime
-    ) -> tuple[PageEvent, ...]:
-        """Deliver replies to the web page of a chat."""
-        events = self._numbered(chat_id, outgoing, now)
+    def put_on_pages(self, pages: Sequence[tuple[Context, Sequence[PageEvent]]]) -> None:
+        """Deliver numbered replies to the web pages of some chats; keep the chats' counters."""
         rows = [
             {
-                "chat_id": chat_id,
+                "chat_id": chat.chat_id,
                 "thread": "",
                 "kind": Kind.reply,
                 "operation": event.operation,
                 "state": DeliveryState.on_page,
-                "due_at": now,
+                "due_at": event.at,
                 "attempts": 0,
                 "body": event.body,
                 "message": event.message,
                 "event": event.event,
-                "done_at": now,
+                "done_at": event.at,
             }
+            for chat, events in pages
             for event in events
         ]
-        execute(self.session, _insert, rows)
-        return events
+        counters = [
+            {"chat": chat.chat_id, "event": chat.last_event, "message": chat.last_message}
+            for chat, _ in pages
+        ]
+        if rows:
+            execute(self.session, _count, counters)
+            execute(self.session, _insert, rows)
 
     def place_on_page(
-        self, delivery_id: int, chat_id: int, body: dict[str, Any], now: datetime
+        self, delivery_id: int, chat: Chat, body: dict[str, Any], now: datetime
     ) -> PageEvent:
-        """Deliver a claimed row to the web page of a chat."""
-        [event] = self._numbered(chat_id, [Outgoing(body)], now)
+        """Deliver a claimed row to the web page of a chat, whose row is locked."""
+        [event] = numbered(chat, [Outgoing(body)], now)
         self._set(
             delivery_id,
-            chat_id=chat_id,
+            chat_id=chat.id,
             state=DeliveryState.on_page,
             body=body,
             event=event.event,
@@ -404,23 +422,6 @@ class Deliveries:
     def forget_person(self, person_id: int) -> None:
         """Drop what was, or was to be, said to a person."""
         self.session.execute(delete(Delivery).where(Delivery.person_id == person_id))
-
-    def _numbered(
-        self, chat_id: int, outgoing: Sequence[Outgoing], now: datetime
-    ) -> tuple[PageEvent, ...]:
-        """Advance a chat's counters; give each event its number and its message."""
-        fresh = sum(one.operation is Operation.send for one in outgoing)
-        last_event, last_message = execute(
-            self.session, _number, {"chat": chat_id, "events": len(outgoing), "messages": fresh}
-        ).one()
-        event, message = last_event - len(outgoing), last_message - fresh
-        numbered = []
-        for one in outgoing:
-            event += 1
-            message += one.operation is Operation.send
-            known = one.message or str(message)
-            numbered.append(PageEvent(event, one.operation, known, one.body, now))
-        return tuple(numbered)
 
     def _set(self, delivery_id: int, **values: Any) -> None:
         self.session.execute(

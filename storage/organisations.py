@@ -4,7 +4,18 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Date, ForeignKey, Index, String, Text, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Date,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.base import Base
@@ -52,7 +63,7 @@ class Mandate(Base):
     ends_at: Mapped[datetime | None] = mapped_column(Instant)
 
     @classmethod
-    def active(cls, now: datetime) -> ColumnElement[bool]:
+    def active(cls, now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
         return (cls.starts_at <= now) & or_(cls.ends_at.is_(None), cls.ends_at > now)
 
 

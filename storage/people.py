@@ -1,5 +1,6 @@
 """People, their accounts and chats. Everything a person does refers to `people.id`."""
 
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -138,16 +139,25 @@ class People:
         wanted = select(Chat).where(Chat.platform == platform, Chat.address_index == address)
         return self.session.scalars(wanted).one()
 
-    def direct_chat_of(self, person_id: int) -> Chat | None:
-        """The active direct chat where the person was last seen."""
+    def direct_chats(self, people: Sequence[int]) -> dict[int, int]:
+        """The active direct chat where each of some people was last seen, by person."""
+        wanted = (
+            select(Account.person_id, Chat.id)
+            .join(Account, Chat.account_id == Account.id)
+            .where(Account.person_id.in_(people), Chat.state == ChatState.active)
+            .order_by(Account.last_seen_at, Chat.id)
+        )
+        return dict(self.session.execute(wanted).all())
+
+    def lock_chats(self, chat_ids: Collection[int]) -> dict[int, Chat]:
+        """Some chats by id, locked in the order of their ids, as every transaction locks them."""
         wanted = (
             select(Chat)
-            .join(Account, Chat.account_id == Account.id)
-            .where(Account.person_id == person_id, Chat.state == ChatState.active)
-            .order_by(Account.last_seen_at.desc(), Chat.id.desc())
-            .limit(1)
+            .where(Chat.id.in_(chat_ids))
+            .order_by(Chat.id)
+            .with_for_update(key_share=True)
         )
-        return self.session.scalars(wanted).first()
+        return {chat.id: chat for chat in self.session.scalars(wanted)}
 
     def accounts_of(self, person_id: int) -> list[Account]:
         wanted = select(Account).where(Account.person_id == person_id).order_by(Account.id)

@@ -15,13 +15,15 @@ from sqlalchemy import (
     Select,
     String,
     UniqueConstraint,
-    and_,
     bindparam,
     func,
     literal,
+    null,
     or_,
     select,
+    type_coerce,
     union,
+    union_all,
     update,
 )
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, mapped_column
@@ -174,32 +176,30 @@ def chosen(choices: int) -> tuple[int, ...]:
 
 
 def _voices() -> Any:
+    """A person's own ballot and those of their organisations, each found by an index."""
     person: BindParameter[int] = bindparam("person")
     moment = bindparam("moment", type_=Instant())
-    mandate = and_(
-        Mandate.organisation_id == Elector.organisation_id,
-        Mandate.person_id == person,
-        Mandate.starts_at <= moment,
-        or_(Mandate.ends_at.is_(None), Mandate.ends_at > moment),
+    seat = (
+        Elector.id,
+        Elector.organisation_id,
+        Elector.college,
+        Elector.weight,
+        Ballot.choices,
+        Ballot.cast_by,
     )
-    return (
-        select(
-            Elector.id,
-            Elector.organisation_id,
-            Elector.college,
-            Elector.weight,
-            Ballot.choices,
-            Ballot.cast_by,
-            Mandate.kind,
-        )
-        .outerjoin(Mandate, mandate)
+    in_poll = Elector.poll_id == bindparam("poll")
+    own = (
+        select(*seat, type_coerce(null(), Named(MandateKind)))
         .outerjoin(Ballot, Ballot.elector_id == Elector.id)
-        .where(
-            Elector.poll_id == bindparam("poll"),
-            or_(Elector.person_id == person, Mandate.id.is_not(None)),
-        )
-        .order_by(Elector.id)
+        .where(in_poll, Elector.person_id == person)
     )
+    for_others = (
+        select(*seat, Mandate.kind)
+        .join(Mandate, Mandate.organisation_id == Elector.organisation_id)
+        .outerjoin(Ballot, Ballot.elector_id == Elector.id)
+        .where(in_poll, Mandate.person_id == person, Mandate.active(moment))
+    )
+    return union_all(own, for_others).order_by(Elector.id)
 
 
 _voices_of = _voices()

@@ -40,17 +40,18 @@ class Store:
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """What happens inside is undone by itself if it raises."""
+        """What happens inside is undone by itself if it raises. Savepoints do not nest."""
+        connection = cast(Connection, self.session.bind)
         self.session.flush()
-        point = cast(Connection, self.session.bind).begin_nested()
+        connection.exec_driver_sql("SAVEPOINT handler")
         try:
             yield
             self.session.flush()
         except BaseException:
             self.session.expunge_all()
-            point.rollback()
+            connection.exec_driver_sql("ROLLBACK TO SAVEPOINT handler")
             raise
-        point.commit()
+        connection.exec_driver_sql("RELEASE SAVEPOINT handler")
 
     def erase(self, person_id: int, now: datetime) -> None:
         """Erase a person: what they told, where they are reached, what they may do.

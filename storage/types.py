@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import DateTime, LargeBinary, String
 from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import InstrumentedAttribute, Session
 from sqlalchemy.types import TypeDecorator
 
 from storage.keys import Keyring
@@ -84,7 +85,7 @@ class EncryptedJSON(TypeDecorator[Any]):
 
 
 class BlindIndex(TypeDecorator[str]):
-    """The keyed hash of a value: written and compared as the value, never read back as it.
+    """The keyed hash of a value: written and compared as the value, read back as `blind` gives it.
 
     Columns that hold the hash of the same thing must share a `context` to be compared.
     """
@@ -101,6 +102,12 @@ class BlindIndex(TypeDecorator[str]):
 
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
         return None if value is None else value.hex()
+
+
+def blind(session: Session, column: InstrumentedAttribute[str], value: str) -> str:
+    """What a `BlindIndex` column gives back for a value."""
+    kept = column.type.process_bind_param(value, session.get_bind().dialect)
+    return str(kept.hex())
 
 
 class Instant(TypeDecorator[datetime]):

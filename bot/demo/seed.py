@@ -8,7 +8,8 @@ from typing import Any
 from bot.messages import Reply
 from bot.rendering import render, texts_for
 from bot.settings import Settings
-from storage.deliveries import Outgoing
+from storage.conversations import Place
+from storage.deliveries import Outgoing, numbered
 from storage.grants import Role
 from storage.organisations import MandateKind, OrganisationName
 from storage.people import Person, Profile
@@ -79,7 +80,10 @@ def _people(store: Store, settings: Settings, now: datetime) -> dict[str, int]:
         if "role" in row:
             store.grants.give(person.id, Role(row["role"]), since)
         if "persona" in row:
-            store.deliveries.put_on_page(chat.id, [Outgoing(welcome)], now)
+            place = Place(PLATFORM, account.address, account.address, "")
+            context = store.conversations.find([place], now)[place]
+            events = numbered(context, [Outgoing(welcome)], now)
+            store.deliveries.put_on_pages([(context, events)])
         people[row["key"]] = person.id
     store.session.flush()
     return people

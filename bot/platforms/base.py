@@ -19,6 +19,7 @@ class Outcome:
         toast: what to show at once and keep nowhere.
         chat_id, events: what was put on the page of a web chat.
         left: the session that asked has ended.
+        queued: something waits for the sender.
     """
 
     seen: Seen
@@ -27,6 +28,7 @@ class Outcome:
     chat_id: int | None = None
     events: tuple[PageEvent, ...] = ()
     left: bool = False
+    queued: bool = False
 
 
 class Receiver(Protocol):

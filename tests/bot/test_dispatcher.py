@@ -5,7 +5,7 @@ from sqlalchemy.exc import OperationalError
 
 from bot import dispatcher
 from bot.messages import Request
-from storage.conversations import Seen
+from storage.conversations import Applied, Seen
 from storage.store import Store
 from tests.people import Stage
 
@@ -48,7 +48,8 @@ async def test_an_update_that_always_fails_is_set_aside(
     assert again == 200
     assert (await parent.look()).events == [], "it is never applied again"
     key = f"web:{await address(stage)}:poison"
-    seen = await stage.db.read(lambda store: store.conversations.seen(key, "other content"))
+    other = Applied(key, "other content", stage.clock.now())
+    [seen] = await stage.db.read(lambda store: store.conversations.seen([other]))
     assert seen is Seen.reused
 
 
