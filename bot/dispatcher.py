@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from bot.clock import Clock
 from bot.conversation import converse
+from bot.markup import clean
 from bot.messages import Incoming, Refused, Reply, Request
 from bot.platforms.base import Outcome, Platform
 from bot.rendering import render, texts_for, title
@@ -189,6 +190,7 @@ class Dispatcher:
         """Render the replies, and number those that go on a page."""
         context, incoming = request.context, request.incoming
         texts = texts_for(context.language, request.zone)
+        said = _said(incoming, context)
         outgoing: list[Outgoing] = []
         toast, left = None, False
         for reply in replies:
@@ -209,6 +211,7 @@ class Dispatcher:
             outgoing.append(Outgoing(body, operation, incoming.message if edits else None))
         events: tuple[PageEvent, ...] = ()
         if self.platforms[incoming.platform].keeps_page:
+            _keep_said(outgoing, said)
             events = numbered(context, outgoing, request.now)
             for event in events:
                 _await_number(context, event.message, event.body, event.operation)
@@ -268,6 +271,29 @@ def _content(incoming: Incoming) -> str:
     return repr(
         (incoming.text, incoming.choice, incoming.message, incoming.digest, incoming.joined)
     )
+
+
+def _said(incoming: Incoming, context: Context) -> dict[str, object] | None:
+    """What the person said, as their page shows it: their words, or the label they pressed."""
+    text = incoming.text
+    if incoming.choice is not None:
+        shown = (entry[3] for entry in context.awaiting if entry[0] == incoming.message)
+        labels = (
+            label for choices in shown for action, label in choices if action == incoming.choice
+        )
+        text = next(labels, None)
+    if text is None:
+        return None
+    photos = len(incoming.photos) or int(incoming.problem is not None)
+    at = incoming.received_at.isoformat()
+    return {"id": incoming.update_id, "text": clean(text), "photos": photos, "at": at}
+
+
+def _keep_said(outgoing: list[Outgoing], said: dict[str, object] | None) -> None:
+    """Keep what was said with its answer, so that the conversation reads the same anywhere."""
+    first = next((one for one in outgoing if one.operation is not Operation.delete), None)
+    if first is not None and said is not None:
+        first.body["said"] = said
 
 
 def _await_number(

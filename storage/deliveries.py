@@ -419,6 +419,11 @@ class Deliveries:
         rows = execute(self.session, _events, {"chat": chat_id, "after": after, "most": at_most})
         return [PageEvent(*row) for row in rows]
 
+    def last_event(self, chat_id: int) -> int:
+        """The number of a web chat's newest event."""
+        wanted = select(Chat.last_event).where(Chat.id == chat_id)
+        return self.session.execute(wanted).scalar() or 0
+
     def forget_person(self, person_id: int) -> None:
         """Drop what was, or was to be, said to a person."""
         self.session.execute(delete(Delivery).where(Delivery.person_id == person_id))

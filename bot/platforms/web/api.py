@@ -26,7 +26,7 @@ from bot.platforms.web.choices import (
 )
 from bot.platforms.web.demo import Demo
 from bot.platforms.web.safety import COOKIE, Denied, check_origin, client_address, set_cookie
-from bot.platforms.web.streams import Streams, Toast
+from bot.platforms.web.streams import CAUGHT_UP, Streams, Toast
 from bot.settings import Settings
 from storage.conversations import Seen
 from storage.database import Database
@@ -42,6 +42,7 @@ LARGEST_FILE = 10 * 1024 * 1024
 SESSIONS_AN_HOUR = 1000  # from one address: a whole school may share one
 WRONG_CODES = 30  # from one address, in ten minutes
 REMEMBERED = timedelta(seconds=5)
+MOST_EVENTS = 200  # in one answer
 TOUCHED = timedelta(minutes=5)
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _KINDS = {Operation.send: "message", Operation.edit: "edit", Operation.delete: "delete"}
@@ -70,7 +71,8 @@ class Api:
         return [
             web.post("/api/v1/session", self.session),
             web.post("/api/v1/messages", self.messages),
-            web.get("/api/v1/events", self.events),
+            web.get("/api/v1/events", self.events, allow_head=False),
+            web.get("/api/v1/history", self.history),
             web.get("/api/v1/files/{name}", self.file),
         ]
 
@@ -344,7 +346,7 @@ class Api:
     async def events(self, request: web.Request) -> web.StreamResponse:
         """The chat's events after a number, then those to come, as server-sent events."""
         guest = await self._required(request)
-        after = _number(request.headers.get("Last-Event-ID") or request.query.get("after", "0"))
+        after = await self._after(request, guest.chat_id)
         response = web.StreamResponse(
             headers={
                 "Content-Type": "text/event-stream",
@@ -364,7 +366,9 @@ class Api:
         listening = self.streams.listen(chat_id, guest.session_id, after, read)
         with contextlib.suppress(ConnectionError):  # the page went away
             async for item in listening:
-                if item is None:
+                if item is CAUGHT_UP:
+                    await response.write(b": caught up\n\n")
+                elif item is None:
                     if await self._guest(request) is None:
                         break
                     await response.write(b": alive\n\n")
@@ -375,6 +379,27 @@ class Api:
                     await response.write(_framed(last, self._event(chat_id, item)))
         await listening.aclose()
         return response
+
+    async def _after(self, request: web.Request, chat_id: int) -> int:
+        """The event that the page has seen last; with `last=n`, all but the newest n are passed."""
+        newest = request.query.get("last")
+        if newest is None or "Last-Event-ID" in request.headers:
+            return _number(request.headers.get("Last-Event-ID") or request.query.get("after", "0"))
+        most = _number(newest)
+        last = await self.database.read(lambda store: store.deliveries.last_event(chat_id))
+        return max(0, last - most)
+
+    async def history(self, request: web.Request) -> web.Response:
+        """Events before a number, oldest first: what the page shows on request."""
+        guest = await self._required(request)
+        before = _number(request.query.get("before", "0"))
+        most = min(_number(request.query.get("most", "40")), MOST_EVENTS)
+        after = max(0, before - 1 - most)
+        events = await self.database.read(
+            lambda store: store.deliveries.page_events(guest.chat_id, after, before - 1 - after)
+        )
+        shown = [{"id": one.event, **self._event(guest.chat_id, one)} for one in events]
+        return web.json_response({"events": shown})
 
     def _event(self, chat_id: int, event: PageEvent) -> dict[str, Any]:
         keyring, body = self.database.keyring, event.body
@@ -397,6 +422,7 @@ class Api:
                 for file_id, name, media_type in body.get("files", ())
             ],
             "at": event.at.isoformat(),
+            "said": body.get("said"),
         }
 
     def _toast(self, toast: Toast) -> dict[str, Any]:

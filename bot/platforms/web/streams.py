@@ -20,6 +20,9 @@ class Toast:
     text: str
 
 
+CAUGHT_UP = Toast("")  # all that was there before is told; never shown
+
+
 @dataclass(eq=False)
 class _Page:
     session_id: int
@@ -79,7 +82,7 @@ class Streams:
         if len(pages) > AT_MOST:
             pages[0].end()
         try:
-            last, behind = after, True
+            last, behind, told = after, True, False
             while not page.ended:
                 while behind:
                     found = await read(last)
@@ -87,6 +90,9 @@ class Streams:
                         last = event.event
                         yield event
                     behind = bool(found)
+                if not told:
+                    told = True
+                    yield CAUGHT_UP
                 try:
                     item = await asyncio.wait_for(page.waiting.get(), PING)
                 except TimeoutError:
