@@ -208,7 +208,8 @@ class Dispatcher:
             body = render(reply, texts)
             edits = reply.replace and incoming.message is not None
             operation = Operation.edit if edits else Operation.send
-            outgoing.append(Outgoing(body, operation, incoming.message if edits else None))
+            message = incoming.message if edits else None
+            outgoing.append(Outgoing(body, operation, message, reply.shows_report))
         events: tuple[PageEvent, ...] = ()
         if self.platforms[incoming.platform].keeps_page:
             _keep_said(outgoing, said)

@@ -100,6 +100,7 @@ class Reply:
         acknowledge: the name of a toast: shown at once, kept nowhere. Alone, it is all the answer.
         leaves: end the web session that asked.
         forget_from: delete this chat's messages from that one on.
+        shows_report: the id of the report whose text this shows, so that it can be taken back.
         arguments: the message's arguments.
     """
 
@@ -114,6 +115,7 @@ class Reply:
         acknowledge: Words | str | None = None,
         leaves: bool = False,
         forget_from: int | None = None,
+        shows_report: int | None = None,
         **arguments: Any,
     ) -> None:
         self.words = None if name is None else Words(name, arguments)
@@ -123,6 +125,7 @@ class Reply:
         self.acknowledge = Words(acknowledge) if isinstance(acknowledge, str) else acknowledge
         self.leaves = leaves
         self.forget_from = forget_from
+        self.shows_report = shows_report
 
 
 def _label(label: Label | str) -> Label:

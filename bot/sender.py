@@ -112,14 +112,14 @@ class Sender:
         if chat is None or platform is None:
             store.deliveries.failed(claimed.id, Failure.no_chat, now)
             return None
-        body = claimed.body or self._word(store, claimed, chat, now)
+        body = claimed.body if claimed.notice is None else self._word(store, claimed, chat, now)
         if body is None:
             store.deliveries.expired(claimed.id, now)
             return None
         if not platform.keeps_page:
             return _Call(claimed, chat.id, chat.platform, chat.address, body)
-        event = store.deliveries.place_on_page(claimed.id, chat, body, now)
-        if body["choices"]:
+        event = store.deliveries.place_on_page(claimed, chat, body, now)
+        if body.get("choices"):
             entry = [event.message, NOTICE, title(body), body["choices"]]
             store.conversations.await_number(chat.id, entry)
         return chat.id, chat.platform, event

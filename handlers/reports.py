@@ -54,7 +54,10 @@ def _submit(request: Request, store: Store, about: str, answers: Mapping[str, An
     if about:
         report = _mine(request, store, number(about))
         try:
-            store.reports.revise(report, content, request.now)
+            profile = Profile(answers["profile"]) if answers["profile"] else None
+            store.reports.revise(
+                report, content, request.now, profile=profile, academie=answers["academie"]
+            )
         except Taken:
             raise Refused("reports.being_read", choices=[do("my_reports")]) from None
         return [Reply("reports.revised", report=report, choices=[do("my_reports"), do("menu")])]
@@ -151,7 +154,12 @@ def _shown(report: Report, store: Store, name: str = "reports.show") -> Reply:
     choices.append(do("my_reports"))
     academie = report.academie and academies.name_of(report.academie)
     return Reply(
-        name, report=report, academie=academie, files=photos_of(report, store), choices=choices
+        name,
+        report=report,
+        academie=academie,
+        files=photos_of(report, store),
+        choices=choices,
+        shows_report=report.id,
     )
 
 
@@ -184,7 +192,7 @@ def withdraw(request: Request, store: Store, report_id: int) -> Reply:
 def withdraw_now(request: Request, store: Store, report_id: int) -> Reply:
     report = _mine(request, store, report_id)
     if report.state is not ReportState.withdrawn:
-        store.reports.withdraw(report, request.now)
+        store.withdraw_report(report, request.now)
         store.conversations.drop_draft(request.person, f"{report_form.name}.{report_id}")
     return Reply("reports.withdrawn", report=report, choices=[do("my_reports")], replace=True)
 

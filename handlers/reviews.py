@@ -63,6 +63,7 @@ def _shown(report: Report, store: Store) -> Reply:
         academie=academie,
         files=photos_of(report, store),
         choices=choices,
+        shows_report=report.id,
     )
 
 

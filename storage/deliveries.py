@@ -85,11 +85,16 @@ class Notice(Base):
 
 
 class Delivery(Base):
+    """To whom, when, and how it went. `report_id` names the report whose text it shows, if any."""
+
     __tablename__ = "deliveries"
     __table_args__ = (
         UniqueConstraint("notice_id", "person_id"),
         UniqueConstraint("notice_id", "chat_id"),
         UniqueConstraint("chat_id", "event"),
+        Index(None, "person_id"),
+        Index(None, "report_id"),
+        Index(None, "done_at"),
         Index(
             "ix_deliveries_waiting",
             "due_at",
@@ -123,15 +128,22 @@ class Delivery(Base):
     message: Mapped[str | None] = mapped_column(String(120))
     event: Mapped[int | None]
     done_at: Mapped[datetime | None] = mapped_column(Instant)
+    report_id: Mapped[int | None]
 
 
 @dataclass(frozen=True)
 class Outgoing:
-    """One thing to put in a chat. `message` is the platform's id of the one edited or deleted."""
+    """One thing to put in a chat.
+
+    Attributes:
+        message: the platform's id of the one edited or deleted.
+        report_id: the report whose text it shows, if any.
+    """
 
     body: dict[str, Any]
     operation: Operation = Operation.send
     message: str | None = None
+    report_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -143,6 +155,7 @@ class PageEvent:
     message: str
     body: dict[str, Any]
     at: datetime
+    report_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -191,7 +204,9 @@ def numbered(chat: Counters, outgoing: Sequence[Outgoing], now: datetime) -> tup
         chat.last_event += 1
         chat.last_message += one.operation is Operation.send
         message = one.message or str(chat.last_message)
-        events.append(PageEvent(chat.last_event, one.operation, message, one.body, now))
+        events.append(
+            PageEvent(chat.last_event, one.operation, message, one.body, now, one.report_id)
+        )
     return tuple(events)
 
 
@@ -217,6 +232,7 @@ class Deliveries:
                 "message": event.message,
                 "event": event.event,
                 "done_at": event.at,
+                "report_id": event.report_id,
             }
             for chat, events in pages
             for event in events
@@ -230,12 +246,13 @@ class Deliveries:
             execute(self.session, _insert, rows)
 
     def place_on_page(
-        self, delivery_id: int, chat: Chat, body: dict[str, Any], now: datetime
+        self, claimed: Claimed, chat: Chat, body: dict[str, Any], now: datetime
     ) -> PageEvent:
         """Deliver a claimed row to the web page of a chat, whose row is locked."""
-        [event] = numbered(chat, [Outgoing(body)], now)
+        outgoing = Outgoing(body, claimed.operation, claimed.message)
+        [event] = numbered(chat, [outgoing], now)
         self._set(
-            delivery_id,
+            claimed.id,
             chat_id=chat.id,
             state=DeliveryState.on_page,
             body=body,
@@ -259,6 +276,22 @@ class Deliveries:
         )
         return messages
 
+    def take_back(self, report_ids: Sequence[int], now: datetime) -> None:
+        """Erase what showed some reports, and have it deleted where it still stands."""
+        shown = select(Delivery).where(
+            Delivery.report_id.in_(report_ids),
+            Delivery.operation != Operation.delete,
+            Delivery.state.in_((DeliveryState.sent, DeliveryState.on_page)),
+        )
+        stands: dict[tuple[int, str, str], None] = {}
+        for one in self.session.scalars(shown):
+            one.body = {}
+            if one.chat_id is not None and one.message is not None:
+                stands[one.chat_id, one.thread, one.message] = None
+        self.session.flush()
+        for chat_id, thread, message in stands:
+            self.queue(chat_id, thread, [Outgoing({}, Operation.delete, message)], now)
+
     def queue(self, chat_id: int, thread: str, outgoing: Sequence[Outgoing], now: datetime) -> None:
         """Queue replies for a platform that has to be called."""
         rows = [
@@ -272,6 +305,7 @@ class Deliveries:
                 "attempts": 0,
                 "body": one.body,
                 "message": one.message,
+                "report_id": one.report_id,
             }
             for one in outgoing
         ]

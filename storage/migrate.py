@@ -11,7 +11,7 @@ from sqlalchemy import Engine, inspect, text
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0001"  # the newest of `migrations/versions`, as a test checks
+HEAD = "0002"  # the newest of `migrations/versions`, as a test checks
 
 
 def configuration() -> "Config":

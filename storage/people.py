@@ -178,10 +178,13 @@ class People:
         """All who can still be written to."""
         return select(Person.id).where(Person.erased_at.is_(None))
 
-    def erase(self, person_id: int, now: datetime) -> None:
-        """Drop a person's accounts and chats, with all that was said there; the bare row stays."""
+    def forget_chats(self, person_id: int) -> None:
+        """Drop a person's own chats, with all that was said there."""
         accounts = select(Account.id).where(Account.person_id == person_id)
         self.session.execute(delete(Chat).where(Chat.account_id.in_(accounts)))
+
+    def erase(self, person_id: int, now: datetime) -> None:
+        """Drop a person's accounts, whose chats are gone; the bare row stays."""
         self.session.execute(delete(Account).where(Account.person_id == person_id))
         blank = {"name": None, "profile": None, "academie": None, "erased_at": now}
         self.session.execute(update(Person).where(Person.id == person_id).values(**blank))

@@ -80,6 +80,7 @@ class Poll(Base):
     opened_at: Mapped[datetime] = mapped_column(Instant)
     closes_at: Mapped[datetime] = mapped_column(Instant)
     closed_at: Mapped[datetime | None] = mapped_column(Instant)
+    cancelled_at: Mapped[datetime | None] = mapped_column(Instant)
     announced_at: Mapped[datetime | None] = mapped_column(Instant)
     chart_id: Mapped[int | None] = mapped_column(ForeignKey("files.id"))
 
@@ -111,7 +112,10 @@ class Ballot(Base):
     """An elector's choice: a set of options as bits, option 0 being the lowest."""
 
     __tablename__ = "ballots"
-    __table_args__ = (Index("ix_ballots_tally", "poll_id", "college", "choices", "weight"),)
+    __table_args__ = (
+        Index("ix_ballots_tally", "poll_id", "college", "choices", "weight"),
+        Index(None, "cast_by"),
+    )
 
     elector_id: Mapped[int] = mapped_column(
         ForeignKey("electors.id"), primary_key=True, autoincrement=False

@@ -182,7 +182,15 @@ class Reports:
         self.files.attach(list(content.photos), report.id, author)
         return report
 
-    def revise(self, report: Report, content: Content, now: datetime) -> None:
+    def revise(
+        self,
+        report: Report,
+        content: Content,
+        now: datetime,
+        *,
+        profile: Profile | None,
+        academie: str | None,
+    ) -> None:
         """Take the author's changes; the report waits to be read (again).
 
         Raises:
@@ -191,6 +199,7 @@ class Reports:
         if not report.can_change:
             raise Taken
         self._write(report, content)
+        report.profile, report.academie = profile, academie
         report.state = ReportState.submitted
         report.changed_at = now
         self.session.flush()
@@ -249,8 +258,13 @@ class Reports:
         return published
 
     def withdraw(self, report: Report, now: datetime) -> None:
-        """Take a report back: what was published goes, and its photos with it."""
+        """Take a report back: its text goes, with its photos and its public copy.
+
+        What was shown of it in chats is for `Store.withdraw_report` to take back.
+        """
         report.withdraw(now)
+        report.title = report.story = ""
+        report.equipment = report.advice = report.question = None
         self.files.drop_of_report(report.id)
         self.session.execute(delete(PublishedReport).where(PublishedReport.report_id == report.id))
         self.session.flush()
@@ -261,13 +275,13 @@ class Reports:
             report.release(reviewer, now)
         self.session.flush()
 
-    def erase_of(self, person_id: int) -> int:
-        """Erase all that a person told, with its photos and public copies; return how many."""
+    def erase_of(self, person_id: int) -> list[int]:
+        """Erase all that a person told, with its photos and public copies; return their ids."""
         mine = list(self.session.scalars(select(Report.id).where(Report.author_id == person_id)))
         self.session.execute(delete(PublishedReport).where(PublishedReport.report_id.in_(mine)))
         self.files.drop_of_person(person_id)
         self.session.execute(delete(Report).where(Report.id.in_(mine)))
-        return len(mine)
+        return mine
 
     def _write(self, report: Report, content: Content) -> None:
         report.kind = content.kind

@@ -17,7 +17,7 @@ from storage.organisations import Organisations
 from storage.people import People
 from storage.polls import Polls
 from storage.recommendations import Recommendations
-from storage.reports import Reports
+from storage.reports import Report, Reports, ReportState
 from storage.sessions import Sessions
 
 
@@ -53,16 +53,30 @@ class Store:
             raise
         connection.exec_driver_sql("RELEASE SAVEPOINT handler")
 
+    def withdraw_report(self, report: Report, now: datetime) -> None:
+        """Take a report back, and from every chat where its text was shown."""
+        self.reports.withdraw(report, now)
+        self.deliveries.take_back([report.id], now)
+
+    def forget_writings(self, person_id: int, now: datetime) -> None:
+        """Take back all that a person wrote: reports, drafts and photos."""
+        for report in self.reports.written_by(person_id):
+            if report.state is not ReportState.withdrawn:
+                self.withdraw_report(report, now)
+        self.files.drop_of_person(person_id)
+        self.conversations.drop_drafts_of(person_id)
+
     def erase(self, person_id: int, now: datetime) -> None:
         """Erase a person: what they told, where they are reached, what they may do.
 
         Ballots already counted stay, without who cast them.
         """
         self.reports.release_claims(person_id, now)
-        self.reports.erase_of(person_id)
+        self.deliveries.forget_person(person_id)
+        self.people.forget_chats(person_id)
+        self.deliveries.take_back(self.reports.erase_of(person_id), now)
         self.polls.forget_person(person_id)
         self.conversations.drop_drafts_of(person_id)
-        self.deliveries.forget_person(person_id)
         self.organisations.end_mandates(person_id, now)
         self.grants.end(person_id, now)
         self.people.erase(person_id, now)
