@@ -2,22 +2,23 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
 from sqlalchemy.exc import OperationalError
 
 from bot.clock import Clock
-from bot.conversation import converse
+from bot.conversation import converse, takes_photos
 from bot.markup import clean
 from bot.messages import Incoming, Refused, Reply, Request
 from bot.platforms.base import Outcome, Platform
 from bot.rendering import render, texts_for, title
 from bot.settings import Settings
 from storage.conversations import Applied, Context, Place, Seen
-from storage.database import Database
+from storage.database import Database, Unavailable
 from storage.deliveries import Operation, Outgoing, PageEvent, numbered
 from storage.sessions import ALPHABET
 from storage.store import Store
@@ -74,28 +75,47 @@ class Dispatcher:
 
         An update that fails three times is set aside: it is answered with a reference number and
         never applied again.
+
+        Raises:
+            Unavailable: the database is away; nothing was applied, and it may be sent again.
         """
-        token = object()
-        self._in_hand[token] = incoming.received_at
-        place = (incoming.platform, incoming.chat)
-        turn = self._turns.setdefault(place, _Turn())
-        turn.users += 1
-        try:
-            async with turn.lock:
+        with self.in_hand(incoming.received_at):
+            async with self._turn(incoming.platform, incoming.chat):
                 outcome = await self._apply(incoming)
-        finally:
-            del self._in_hand[token]
-            turn.users -= 1
-            if not turn.users:
-                del self._turns[place]
         if outcome.queued:
             self.woken()
         if outcome.events and outcome.chat_id is not None:
             self.platforms[incoming.platform].publish(outcome.chat_id, outcome.events)
         return outcome
 
+    @contextmanager
+    def in_hand(self, received_at: datetime) -> Iterator[None]:
+        """Closings wait for what was received before them, as long as it is in hand."""
+        token = object()
+        self._in_hand[token] = received_at
+        try:
+            yield
+        finally:
+            del self._in_hand[token]
+
+    @asynccontextmanager
+    async def _turn(self, platform: str, chat: str) -> AsyncIterator[None]:
+        """Updates of one chat wait for each other."""
+        turn = self._turns.setdefault((platform, chat), _Turn())
+        turn.users += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.users -= 1
+            if not turn.users:
+                del self._turns[platform, chat]
+
     async def wants_photo(self, incoming: Incoming) -> Outcome | None:
-        """Whether a photo is worth fetching: None if so, else what to answer without it."""
+        """Whether a photo is worth looking at: None if so, else what to answer.
+
+        An outcome with a `problem` is not an answer: the update is to be received with it.
+        """
 
         def look(store: Store) -> Outcome | None:
             [seen] = store.conversations.seen([_update(incoming)])
@@ -105,6 +125,8 @@ class Dispatcher:
             context = store.conversations.find([place], now, lock=False).get(place)
             if context is not None and context.recent >= AT_MOST_A_MINUTE:
                 return Outcome(Seen.new, wait=RETRY_AFTER)
+            if context is None or not takes_photos(context.form):
+                return Outcome(Seen.new, problem="people.stray_photo")
             return None
 
         return await self.database.read(look)
@@ -116,12 +138,21 @@ class Dispatcher:
     async def _apply(self, incoming: Incoming) -> Outcome:
         try:
             return await self.database.write_with_others(self.apply_all, incoming)
+        except Unavailable:
+            raise
         except Exception:
             reference = new_reference()
-            log.exception("update set aside", reference=reference, platform=incoming.platform)
-            return await self.database.write(
-                lambda store: self._set_aside(store, incoming, reference)
-            )
+            log.exception("update failed", reference=reference, platform=incoming.platform)
+        update = _update(incoming, reference)
+        await self.database.write(lambda store: store.conversations.record([update]))
+        log.warning("update set aside", reference=reference, platform=incoming.platform)
+        try:
+            return await self.database.write(lambda store: self._tell(store, incoming, reference))
+        except Unavailable:
+            raise
+        except Exception:  # what it would be told in cannot even be loaded
+            log.exception("update unanswered", reference=reference, platform=incoming.platform)
+            return Outcome(Seen.new)
 
     def apply(self, store: Store, incoming: Incoming) -> Outcome:
         """Apply one update in the transaction of something else, such as opening its session."""
@@ -138,7 +169,9 @@ class Dispatcher:
         known = store.conversations.seen([_update(incoming) for incoming in incomings])
         answers, outcomes = [], []
         for incoming, context, seen in zip(incomings, contexts, known, strict=True):
-            if context.recent >= AT_MOST_A_MINUTE:
+            if context is None:
+                outcomes.append(Outcome(seen, gone=True))
+            elif context.recent >= AT_MOST_A_MINUTE and not incoming.opens:
                 outcomes.append(Outcome(Seen.new, wait=RETRY_AFTER))
             elif seen is not Seen.new:
                 outcomes.append(Outcome(seen))
@@ -148,16 +181,24 @@ class Dispatcher:
                 answers.append(answer)
                 outcomes.append(answer.outcome)
         self._keep(store, answers, now)
+        store.conversations.record([answer.update for answer in answers])
         return outcomes
 
-    def _contexts(self, store: Store, incomings: list[Incoming], now: datetime) -> list[Context]:
+    def _contexts(
+        self, store: Store, incomings: list[Incoming], now: datetime
+    ) -> list[Context | None]:
+        """Who speaks in each update, made on first contact.
+
+        On the web a session comes first: an account that it no longer stands for has been erased,
+        and None says so.
+        """
         places = [_place(incoming) for incoming in incomings]
         found = store.conversations.find(places, now)
-        for place in places:
-            if place not in found:
+        for place, incoming in zip(places, incomings, strict=True):
+            if place not in found and incoming.session_id is None:
                 self._begin(store, place, now)
                 found |= store.conversations.find([place], now)
-        return [found[place] for place in places]
+        return [found.get(place) for place in places]
 
     def _begin(self, store: Store, place: Place, now: datetime) -> None:
         account, _ = store.people.arrive(place.platform, place.sender, self.settings.language, now)
@@ -231,22 +272,21 @@ class Dispatcher:
         return _Answer(_update(incoming), context, outcome)
 
     def _keep(self, store: Store, answers: list[_Answer], now: datetime) -> None:
-        """Write what the answers leave: events, conversations, and the updates' ids."""
-        if not answers:
-            return
+        """Write what the answers leave: events and conversations."""
         store.deliveries.put_on_pages(
             [(one.context, one.outcome.events) for one in answers if one.outcome.events]
         )
         store.conversations.keep([one.context for one in answers], now)
-        store.conversations.record([one.update for one in answers])
 
-    def _set_aside(self, store: Store, incoming: Incoming, reference: str) -> Outcome:
-        """Answer an update that cannot be applied, and never apply it again."""
+    def _tell(self, store: Store, incoming: Incoming, reference: str) -> Outcome:
+        """Answer an update that was set aside."""
         now = self.clock.now()
-        [context] = self._contexts(store, [incoming], now)
+        context = self._contexts(store, [incoming], now)[0]
+        if context is None:
+            return Outcome(Seen.new, gone=True)
         request = Request(incoming, context, now, self.settings, store)
         answer = self._answer(store, request, [Reply("people.failed", reference=reference)])
-        self._keep(store, [replace(answer, update=_update(incoming, reference))], now)
+        self._keep(store, [answer], now)
         return answer.outcome
 
 

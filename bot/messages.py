@@ -27,6 +27,7 @@ class Incoming:
         problem: the name of the message that says why a photo could not be taken.
         digest: of the files as they came, to tell a repeated update from a reused id.
         joined: the person just arrived in the chat.
+        opens: it opens a session, and is never throttled.
         signed_in: whether roles count here.
         session_id: the web session it came through, if any.
     """
@@ -44,6 +45,7 @@ class Incoming:
     problem: str | None = None
     digest: str = ""
     joined: bool = False
+    opens: bool = False
     signed_in: bool = True
     session_id: int | None = None
 

@@ -1,12 +1,14 @@
 """Sends what the database says is due: worded when it is first claimed, then frozen."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import OperationalError
 
 from bot import routing
 from bot.clock import Clock
@@ -15,7 +17,7 @@ from bot.platforms.base import Platform, SendFailed
 from bot.rendering import render, texts_for, title
 from bot.routing import Recipient
 from bot.settings import Settings
-from storage.database import Database
+from storage.database import Database, Unavailable
 from storage.deliveries import Claimed, Failure, PageEvent
 from storage.people import Chat
 from storage.store import Store
@@ -25,6 +27,7 @@ log = structlog.get_logger()
 IDLE = 1.0  # seconds between two looks when nobody woke it
 MOST_TRIES = 8
 LONGEST_WAIT = timedelta(minutes=10)
+PATIENCE = 60.0  # seconds for a call of a platform
 
 
 @dataclass(frozen=True)
@@ -66,14 +69,14 @@ class Sender:
             self._wake.clear()
             try:
                 worked = await self.send_due()
+            except Unavailable:
+                worked = 0
             except Exception:
                 log.exception("sending failed")
                 worked = 0
             if not worked:
-                try:
+                with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), IDLE)
-                except TimeoutError:
-                    continue
 
     async def send_due(self) -> int:
         """Send one batch of what is due; return how many were claimed."""
@@ -95,7 +98,16 @@ class Sender:
         events: list[tuple[int, str, PageEvent]] = []
         calls: list[_Call] = []
         for one in claimed:
-            placed = self._place(store, one, chats.get(one.id), now)
+            try:
+                with store.savepoint():
+                    placed = self._place(store, one, chats.get(one.id), now)
+            except OperationalError:
+                raise
+            except Exception:  # one that cannot be worded must not hold up the others
+                log.exception("delivery failed", delivery=one.id, notice=one.notice)
+                self._failed(store, one, Failure.unspeakable, now, final=False)
+                chats = _chats(store, claimed)  # what was undone let go of them
+                continue
             if isinstance(placed, _Call):
                 calls.append(placed)
             elif placed is not None:
@@ -112,11 +124,12 @@ class Sender:
         if chat is None or platform is None:
             store.deliveries.failed(claimed.id, Failure.no_chat, now)
             return None
-        body = claimed.body if claimed.notice is None else self._word(store, claimed, chat, now)
+        body = claimed.body if claimed.body is not None else self._word(store, claimed, chat, now)
         if body is None:
             store.deliveries.expired(claimed.id, now)
             return None
         if not platform.keeps_page:
+            store.deliveries.freeze(claimed.id, body)
             return _Call(claimed, chat.id, chat.platform, chat.address, body)
         event = store.deliveries.place_on_page(claimed, chat, body, now)
         if body.get("choices"):
@@ -139,29 +152,48 @@ class Sender:
 
     async def _call(self, call: _Call) -> None:
         claimed, platform = call.claimed, self.platforms[call.platform]
+        now = self.clock.now
         try:
-            message = await platform.call(
-                claimed.operation, call.address, "", call.body, claimed.message
-            )
+            async with asyncio.timeout(PATIENCE):
+                message = await platform.call(
+                    claimed.operation, call.address, claimed.thread, call.body, claimed.message
+                )
         except SendFailed as failure:
-            again = not failure.final and claimed.attempts < MOST_TRIES
-            reason, wait = failure.reason, timedelta(seconds=failure.wait)
+            failed = failure
+        except TimeoutError:
+            failed = SendFailed(Failure.unreachable, final=False)
+        except Exception:
+            log.exception("platform failed", platform=call.platform, delivery=claimed.id)
+            failed = SendFailed(Failure.unreachable, final=False)
         else:
             await self.database.write(
                 lambda store: store.deliveries.sent(
-                    claimed.id, call.chat_id, call.body, message, self.clock.now()
+                    claimed.id, call.chat_id, call.body, message, now()
                 )
             )
             return
-        now = self.clock.now()
-        if again:
-            backoff = min(timedelta(seconds=2**claimed.attempts), LONGEST_WAIT)
-            due_at = now + max(wait, backoff)
-            await self.database.write(lambda store: store.deliveries.retry(claimed.id, due_at))
-        else:
-            await self.database.write(
-                lambda store: store.deliveries.failed(claimed.id, reason, now)
+        await self.database.write(
+            lambda store: self._failed(
+                store, claimed, failed.reason, now(), final=failed.final, wait=failed.wait
             )
+        )
+
+    def _failed(
+        self,
+        store: Store,
+        claimed: Claimed,
+        reason: Failure,
+        now: datetime,
+        *,
+        final: bool,
+        wait: float = 0,
+    ) -> None:
+        """Try again later, ever more rarely; in the end, say that it failed."""
+        if final or claimed.attempts >= MOST_TRIES:
+            store.deliveries.failed(claimed.id, reason, now)
+            return
+        backoff = min(timedelta(seconds=2**claimed.attempts), LONGEST_WAIT)
+        store.deliveries.retry(claimed.id, now + max(timedelta(seconds=wait), backoff))
 
 
 def _chats(store: Store, claimed: list[Claimed]) -> dict[int, Chat]:

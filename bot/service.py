@@ -30,7 +30,11 @@ class Service:
             database, settings, clock, self.platforms, woken=self.sender.wake
         )
         self.ticker = Ticker(
-            database, list(jobs), self.dispatcher.settled_until, after=self.deliver
+            database,
+            list(jobs),
+            self.dispatcher.settled_until,
+            after=self.deliver,
+            queued=self.sender.wake,
         )
         self._tasks: list[asyncio.Task[None]] = []
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from bot.clock import MovableClock
-from storage.database import Database
+from storage.database import Database, Unavailable
 from storage.store import Store
 
 log = structlog.get_logger()
@@ -37,7 +37,13 @@ class Job:
 
 
 class Ticker:
-    """Ticks every job; `advance` moves the demo's clock through each due event on the way."""
+    """Ticks every job; `advance` moves the demo's clock through each due event on the way.
+
+    Args:
+        settled_until: the moment up to which everything received is applied.
+        after: called after each due event on the way.
+        queued: called when a job left something for the sender.
+    """
 
     def __init__(
         self,
@@ -45,11 +51,13 @@ class Ticker:
         jobs: list[Job],
         settled_until: Callable[[], datetime],
         after: Callable[[], Awaitable[Any]],
+        queued: Callable[[], None],
     ) -> None:
         self.database = database
         self.jobs = jobs
         self.settled_until = settled_until
         self.after = after
+        self.queued = queued
         self._scheduler = AsyncIOScheduler(
             timezone="UTC",
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
@@ -58,7 +66,12 @@ class Ticker:
     def start(self) -> None:
         for job in self.jobs:
             self._scheduler.add_job(
-                self._tick, "interval", seconds=job.every, args=[job], id=job.name
+                self._tick,
+                "interval",
+                seconds=job.every,
+                args=[job],
+                id=job.name,
+                next_run_time=datetime.now(UTC),  # a server that restarts often sweeps too
             )
         self._scheduler.start()
 
@@ -92,6 +105,8 @@ class Ticker:
     async def _tick(self, job: Job) -> None:
         try:
             now = self.settled_until()
+            if job.next_due is not None and not await self._has_due(job.next_due, now):
+                return
             given: tuple[Any, ...] = ()
             if job.prepare is not None:
                 prepare = job.prepare
@@ -99,6 +114,20 @@ class Ticker:
                 if prepared is None:
                     return
                 given = (prepared,)
-            await self.database.write(lambda store: job.run(store, now, *given))
+            queued = await self.database.write(lambda store: _run(job, store, now, given))
+            if queued:
+                self.queued()
+        except Unavailable:
+            return  # the next tick finds the same rows
         except Exception:
             log.exception("job failed", job=job.name)
+
+    async def _has_due(self, next_due: Callable[[Store], datetime | None], now: datetime) -> bool:
+        due = await self.database.read(next_due)
+        return due is not None and due <= now
+
+
+def _run(job: Job, store: Store, now: datetime, given: tuple[Any, ...]) -> bool:
+    """Run a job; say whether it left something to send."""
+    job.run(store, now, *given)
+    return store.deliveries.queued

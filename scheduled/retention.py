@@ -1,4 +1,4 @@
-"""What is no longer needed goes."""
+"""What is no longer needed goes. The periods are those that the notice announces."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,6 +10,9 @@ from storage.store import Store
 REDELIVERED = timedelta(days=7)  # longer than any platform redelivers
 ORPHANS = timedelta(days=1)
 DRAFTS = timedelta(days=30)
+SAID = timedelta(days=90)  # what stands on a page, as long as a session may sleep
+PASSERS_BY = timedelta(days=30)  # who looked and told nothing
+CONTACTS = timedelta(days=365)  # where somebody who told something is reached
 THROTTLES = timedelta(days=1)
 
 
@@ -18,11 +21,20 @@ def jobs(settings: Settings) -> list[Job]:
 
 
 def sweep(store: Store, now: datetime) -> None:
-    """Drop old update ids, throttles, sessions and drafts, and files that nothing holds."""
+    """Drop all that has outlived its period."""
     store.conversations.forget_updates(now - REDELIVERED)
     store.conversations.forget_drafts(now - DRAFTS)
+    store.conversations.forget_said(now - DRAFTS)
+    store.deliveries.forget_old(now - SAID)
     store.sessions.forget_throttles(now - THROTTLES)
+    store.sessions.forget_redemptions(now)
     store.sessions.end_idle(now)
+    _forget_orphans(store, now)
+    _forget_silent(store, now)
+
+
+def _forget_orphans(store: Store, now: datetime) -> None:
+    """Drop the photos that neither a report nor a draft holds."""
     orphans = store.files.orphans(now - ORPHANS)
     held = {
         photo
@@ -38,3 +50,14 @@ def _photos(state: dict[str, Any]) -> list[int]:
     given = state["answers"].get("photos") or []
     partial = state["partial"] if state["step"] == "photos" else None
     return [*given, *(partial or [])]
+
+
+def _forget_silent(store: Store, now: datetime) -> None:
+    """Forget who only looked, and later how to reach who told something. Members stay."""
+    members = [store.organisations.members(now), store.grants.members(now)]
+    involved = [*members, store.reports.authors(), store.polls.people()]
+    for person in store.people.silent(now - PASSERS_BY, involved):
+        store.erase(person, now)
+    for person in store.people.silent(now - CONTACTS, members):
+        store.deliveries.forget_person(person)
+        store.people.forget_contact(person)

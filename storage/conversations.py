@@ -216,7 +216,8 @@ class Conversations:
             IntegrityError: one was recorded by another transaction meanwhile.
         """
         rows = [{**vars(one), "content": one.salted} for one in updates]
-        execute(self.session, _record, rows)
+        if rows:
+            execute(self.session, _record, rows)
 
     def find(
         self, places: Sequence[Place], now: datetime, *, lock: bool = True
@@ -263,7 +264,8 @@ class Conversations:
             }
             for context in contexts
         ]
-        execute(self.session, _keep, rows)
+        if rows:
+            execute(self.session, _keep, rows)
 
     def await_number(self, chat_id: int, entry: list[Any]) -> None:
         """Add a message that the clock sent to those that a typed number may answer.
@@ -303,6 +305,12 @@ class Conversations:
     def forget_updates(self, before: datetime) -> None:
         """Drop the ids of updates too old to be redelivered."""
         self.session.execute(delete(Update).where(Update.received_at < before))
+
+    def forget_said(self, before: datetime) -> None:
+        """Drop what was last said, and what awaits a number, in conversations silent since."""
+        silent = Conversation.window_started_at < before
+        said = update(Conversation).where(silent, Conversation.kept.is_not(None))
+        self.session.execute(said.values(kept=None))
 
     def forget_drafts(self, before: datetime) -> None:
         """Drop the drafts that nobody touched since a moment."""

@@ -15,6 +15,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import structlog
 from sqlalchemy import (
     Connection,
     Engine,
@@ -27,12 +28,14 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage import keys
 from storage.base import Base
 from storage.store import Store
+
+log = structlog.get_logger()
 
 Item = TypeVar("Item")
 T = TypeVar("T")
@@ -50,6 +53,10 @@ POSTGRESQL_OPTIONS = (
 
 class NotMigrated(Exception):
     """The database has no tables yet, or those of another version."""
+
+
+class Unavailable(Exception):
+    """The database cannot be reached, or written to (its disk is full, its file is read-only)."""
 
 
 class KeyRow(Base):
@@ -89,6 +96,7 @@ class Database:
             for number in range(threads)
         ]
         self._started = False
+        self._answers = True
 
     def open(self) -> None:
         """Open the keys, making them in a new database.
@@ -114,7 +122,11 @@ class Database:
         self._started = True
 
     async def write(self, work: Work[T]) -> T:
-        """Do `work` in a transaction; when this returns it is committed."""
+        """Do `work` in a transaction; when this returns it is committed.
+
+        Raises:
+            Unavailable: nothing was written; it may be tried again later.
+        """
         return await asyncio.wrap_future(self._submit(_alone(work), None))
 
     async def write_with_others(self, work: Together[Item, T], item: Item) -> T:
@@ -153,8 +165,11 @@ class Database:
         return job.done
 
     def _read(self, work: Work[T]) -> T:
-        with self._read_engine.connect() as connection:
-            return work(Store(_session(connection)))
+        try:
+            with self._read_engine.connect() as connection:
+                return work(Store(_session(connection)))
+        except DBAPIError as error:
+            raise self._named(error) from error
 
     def _work(self) -> None:
         while (job := self._waiting.get()) is not None:
@@ -184,8 +199,9 @@ class Database:
                 group[0].tries += 1
                 self._do(group)
             else:
-                group[0].done.set_exception(error)
+                group[0].done.set_exception(self._named(error))
             return
+        self._note(None)
         for job, result in zip(group, results, strict=True):
             job.done.set_result(result)
 
@@ -198,7 +214,34 @@ class Database:
                 results += work(store, [job.item for job in jobs])
                 session.flush()
                 session.expunge_all()
+        if store.erased and self.is_sqlite:
+            self._empty_journal()
         return results
+
+    def _empty_journal(self) -> None:
+        """Leave nothing of what was erased in the write-ahead log; readers may delay it."""
+        with self.engine.connect() as connection:
+            journal = connection.connection.driver_connection
+            assert journal is not None
+            journal.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _named(self, error: BaseException) -> BaseException:
+        """An error as callers know it."""
+        if not isinstance(error, DBAPIError) or not _is_away(error):
+            return error
+        self._note(error)
+        return Unavailable(first_line(error))
+
+    def _note(self, error: DBAPIError | None) -> None:
+        """Log once that the database went away, and once that it is back."""
+        answers = error is None
+        if answers == self._answers:
+            return
+        self._answers = answers
+        if error is None:
+            log.warning("the database answers again")
+        else:
+            log.warning("the database does not answer", reason=first_line(error))
 
 
 class _Job(Generic[T]):
@@ -230,6 +273,27 @@ def _passing(error: BaseException) -> bool:
     return isinstance(error, OperationalError)
 
 
+# SQLSTATE classes: connection, resources, operator intervention; and the extended codes of SQLite.
+AWAY_POSTGRESQL = ("08", "53", "57P")
+AWAY_SQLITE = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_BUSY")
+
+
+def _is_away(error: DBAPIError) -> bool:
+    if isinstance(error.orig, sqlite3.Error):
+        name = getattr(error.orig, "sqlite_errorname", "")
+        return name.startswith(AWAY_SQLITE)
+    if not isinstance(error, OperationalError):
+        return False
+    state = getattr(error.orig, "sqlstate", "")
+    # None: no server said it, the link itself failed.
+    return state is None or state.startswith(AWAY_POSTGRESQL)
+
+
+def first_line(error: DBAPIError) -> str:
+    """What the driver says, without the statement or its parameters."""
+    return (str(error.orig).strip().splitlines() or [type(error.orig).__name__])[0]
+
+
 def _with_driver(url: str) -> URL:
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
@@ -244,6 +308,7 @@ def _postgresql_engine(url: URL) -> Engine:
         max_overflow=5,
         pool_timeout=10,
         pool_pre_ping=True,
+        hide_parameters=True,
         connect_args={"options": POSTGRESQL_OPTIONS, "connect_timeout": 5},
     )
 
@@ -258,6 +323,7 @@ def _sqlite_engine(url: URL, *, writer: bool) -> Engine:
         url,
         pool_size=1 if writer else 4,
         max_overflow=0,
+        hide_parameters=True,
         isolation_level=None if writer else "AUTOCOMMIT",
         connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000},
     )

@@ -71,6 +71,7 @@ class Failure(StrEnum):
     refused = "refused"
     unreachable = "unreachable"
     in_doubt = "in_doubt"
+    unspeakable = "unspeakable"  # its notice could not be worded
 
 
 class Notice(Base):
@@ -167,6 +168,7 @@ class Claimed:
     arguments: dict[str, Any]
     person_id: int | None
     chat_id: int | None
+    thread: str
     kind: Kind
     operation: Operation
     body: dict[str, Any] | None
@@ -395,6 +397,7 @@ class Deliveries:
                 arguments=notice.arguments if notice else {},
                 person_id=row.person_id,
                 chat_id=row.chat_id,
+                thread=row.thread,
                 kind=row.kind,
                 operation=row.operation,
                 body=row.body,
@@ -425,6 +428,10 @@ class Deliveries:
             message=message,
             done_at=now,
         )
+
+    def freeze(self, delivery_id: int, body: dict[str, Any]) -> None:
+        """Keep the words of a claimed notice, so that it says the same if it is sent again."""
+        self._set(delivery_id, body=body)
 
     def failed(self, delivery_id: int, reason: Failure, now: datetime) -> None:
         self._set(delivery_id, state=DeliveryState.failed, failure=reason, done_at=now)
@@ -457,6 +464,12 @@ class Deliveries:
         """The number of a web chat's newest event."""
         wanted = select(Chat.last_event).where(Chat.id == chat_id)
         return self.session.execute(wanted).scalar() or 0
+
+    def forget_old(self, before: datetime) -> None:
+        """Drop what was said before a moment, and the notices that nobody holds any more."""
+        self.session.execute(delete(Delivery).where(Delivery.done_at < before))
+        held = select(Delivery.id).where(Delivery.notice_id == Notice.id).exists()
+        self.session.execute(delete(Notice).where(Notice.created_at < before, ~held))
 
     def forget_person(self, person_id: int) -> None:
         """Drop what was, or was to be, said to a person."""

@@ -82,6 +82,16 @@ class Invitations:
         )
         return self.session.scalars(used).first()
 
+    def renews(self, invitation: Invitation, person_id: int, now: datetime) -> bool:
+        """Whether a person holds no role besides the one that an invitation gives."""
+        given = {(invitation.role, invitation.organisation_id)}
+        roles = {(role, None) for role in self.grants.roles_of(person_id, now)}
+        mandates = {
+            (Role(mandate.kind), mandate.organisation_id)
+            for mandate in self.organisations.mandates_of(person_id, now)
+        }
+        return roles | mandates <= given
+
     def apply(self, invitation: Invitation, person_id: int, now: datetime) -> None:
         """Give a person what an invitation promises: a role, and an organisation to speak for."""
         role = invitation.role

@@ -4,7 +4,6 @@ Random keys do the work and are kept in the database, wrapped by a key derived f
 secret. Rotating the secret re-wraps them; nothing else has to be written again.
 """
 
-import hashlib
 import hmac
 import os
 from collections.abc import Iterable, Mapping
@@ -90,6 +89,9 @@ class Keyring:
         opened: dict[str, dict[int, bytes]] = {purpose: {} for purpose in PURPOSES}
         for wrapped in kept:
             opened[wrapped.purpose][wrapped.version] = unwrap(candidates, wrapped)
+        missing = [purpose for purpose, keys in opened.items() if not keys]
+        if missing:
+            raise KeyRefused(f"this database lacks its {missing[0]} key")
         index, pseudonym = opened[INDEX], opened[PSEUDONYM]
         return cls(opened[DATA], index[max(index)], pseudonym[max(pseudonym)])
 
@@ -114,4 +116,6 @@ class Keyring:
 
 
 def _keyed_hash(key: bytes, context: str, clear: str) -> bytes:
-    return hmac.new(key, f"{context}\0{clear}".encode(), hashlib.sha256).digest()
+    # What was sent by a browser may hold half a surrogate pair: it is no reason to fail.
+    message = f"{context}\0{clear}".encode("utf-8", "surrogatepass")
+    return hmac.digest(key, message, "sha256")

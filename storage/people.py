@@ -11,6 +11,9 @@ from storage.base import Base, insert_into
 from storage.types import BlindIndex, Encrypted, Instant, Named
 
 
+MOST_AT_ONCE = 500
+
+
 class Profile(StrEnum):
     """Who a contributor is. One is a member by invitation; a pupil is relayed by an adult."""
 
@@ -177,6 +180,27 @@ class People:
     def everybody(self) -> Select[int]:
         """All who can still be written to."""
         return select(Person.id).where(Person.erased_at.is_(None))
+
+    def silent(self, before: datetime, holding: Sequence[Select[int]]) -> list[int]:
+        """People with accounts, none of which was used since a moment.
+
+        Args:
+            holding: queries of people to leave out.
+        """
+        active = select(Account.person_id).where(Account.last_seen_at >= before)
+        wanted = select(Account.person_id).where(
+            Account.last_seen_at < before,
+            Account.person_id.not_in(active),
+            *(Account.person_id.not_in(people) for people in holding),
+        )
+        return sorted(set(self.session.scalars(wanted.limit(MOST_AT_ONCE))))
+
+    def forget_contact(self, person_id: int) -> None:
+        """Drop where a person is reached; what they told stays, without a way back to them."""
+        self.forget_chats(person_id)
+        self.session.execute(delete(Account).where(Account.person_id == person_id))
+        nameless = update(Person).where(Person.id == person_id).values(name=None)
+        self.session.execute(nameless)
 
     def forget_chats(self, person_id: int) -> None:
         """Drop a person's own chats, with all that was said there."""

@@ -2,17 +2,32 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, String, Text, delete, func, select
+from sqlalchemy import (
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Select,
+    String,
+    Text,
+    delete,
+    func,
+    or_,
+    select,
+    tuple_,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.base import Base, next_number
 from storage.files import Files
+from storage.grants import Grant, Role
 from storage.people import Profile
 from storage.recommendations import Theme
 from storage.types import Encrypted, Instant, Named
+
+LAPSE = timedelta(hours=24)  # a reader who does nothing with a report no longer holds it
 
 
 class ReportKind(StrEnum):
@@ -31,6 +46,9 @@ class ReportState(StrEnum):
     published = "published"
     kept = "kept"
     withdrawn = "withdrawn"
+
+
+DECIDED = (ReportState.published, ReportState.kept, ReportState.returned)
 
 
 class Level(StrEnum):
@@ -90,7 +108,6 @@ class Report(Base):
         self._held_by(reviewer)
         self.question = question
         self._become(ReportState.returned, now)
-        self.claimed_by = None
 
     def settle(self, reviewer: int, published: bool, now: datetime) -> None:
         """End the review: published, or kept for the committee."""
@@ -130,6 +147,15 @@ class PublishedReport(Base):
     equipment: Mapped[str | None] = mapped_column(Text)
     advice: Mapped[str | None] = mapped_column(Text)
     published_at: Mapped[datetime] = mapped_column(Instant)
+
+
+def _left(now: datetime) -> ColumnElement[bool]:
+    """Claimed for too long, or by somebody who may no longer read."""
+    readers = select(Grant.person_id).where(
+        Grant.role.in_((Role.secretariat, Role.reviewer)), Grant.active(now)
+    )
+    forgotten = or_(Report.changed_at <= now - LAPSE, Report.claimed_by.not_in(readers))
+    return (Report.state == ReportState.claimed) & forgotten
 
 
 class Taken(Exception):
@@ -201,6 +227,7 @@ class Reports:
         self._write(report, content)
         report.profile, report.academie = profile, academie
         report.state = ReportState.submitted
+        report.claimed_by = None
         report.changed_at = now
         self.session.flush()
         self.files.attach(list(content.photos), report.id, report.author_id)
@@ -209,13 +236,26 @@ class Reports:
         wanted = select(Report).where(Report.author_id == person_id).order_by(Report.id.desc())
         return list(self.session.scalars(wanted))
 
+    def authors(self) -> Select[int]:
+        """The people who told something."""
+        return select(Report.author_id)
+
     def get(self, report_id: int) -> Report | None:
         """A report, locked: what is decided on it is decided once."""
         wanted = select(Report).where(Report.id == report_id).with_for_update()
         return self.session.scalars(wanted).first()
 
-    def next_waiting(self) -> Report | None:
-        """The report that has waited longest, locked, passing over those being taken."""
+    def numbered(self, public_id: str) -> Report | None:
+        """The report of a `REX-…` number, locked."""
+        wanted = select(Report).where(Report.public_id == public_id).with_for_update()
+        return self.session.scalars(wanted).first()
+
+    def next_waiting(self, after: Report | None = None) -> Report | None:
+        """The report that has waited longest, locked, passing over those being taken.
+
+        Args:
+            after: one that was passed over; its followers come first, itself last.
+        """
         wanted = (
             select(Report)
             .where(Report.state == ReportState.submitted)
@@ -223,6 +263,11 @@ class Reports:
             .limit(1)
             .with_for_update(skip_locked=True)
         )
+        if after is not None:
+            later = tuple_(Report.submitted_at, Report.id) > (after.submitted_at, after.id)
+            found = self.session.scalars(wanted.where(later)).first()
+            if found is not None:
+                return found
         return self.session.scalars(wanted).first()
 
     def claimed_by(self, person_id: int) -> list[Report]:
@@ -230,6 +275,49 @@ class Reports:
             Report.state == ReportState.claimed, Report.claimed_by == person_id
         )
         return list(self.session.scalars(wanted.order_by(Report.id)))
+
+    def take(self, report: Report, reviewer: int, now: datetime) -> None:
+        """Claim a report, or take it over from a reader who let it lie.
+
+        Raises:
+            Taken: a colleague is reading it, or it no longer waits.
+        """
+        if report.claimed_by != reviewer and self._is_left(report, now):
+            report.release(report.claimed_by or 0, now)
+        report.claim(reviewer, now)
+
+    def left(self, reviewer: int, now: datetime, at_most: int = 5) -> list[Report]:
+        """The reports that colleagues let lie, the oldest claim first."""
+        wanted = select(Report).where(_left(now), Report.claimed_by != reviewer)
+        return list(self.session.scalars(wanted.order_by(Report.changed_at).limit(at_most)))
+
+    def decided_by(self, reviewer: int, at_most: int = 5) -> list[Report]:
+        """The last reports that somebody decided on."""
+        wanted = (
+            select(Report)
+            .where(Report.state.in_(DECIDED), Report.claimed_by == reviewer)
+            .order_by(Report.changed_at.desc(), Report.id.desc())
+            .limit(at_most)
+        )
+        return list(self.session.scalars(wanted))
+
+    def undo(self, report: Report, reviewer: int, now: datetime) -> None:
+        """Take one's decision back: the report is in one's hands again.
+
+        Raises:
+            Taken: something else happened to it meanwhile.
+        """
+        if report.state not in DECIDED or report.claimed_by != reviewer:
+            raise Taken
+        if report.state is ReportState.returned:
+            report.question = None
+        self.session.execute(delete(PublishedReport).where(PublishedReport.report_id == report.id))
+        report.state, report.changed_at = ReportState.claimed, now
+        self.session.flush()
+
+    def _is_left(self, report: Report, now: datetime) -> bool:
+        wanted = select(Report.id).where(Report.id == report.id, _left(now))
+        return self.session.execute(wanted).first() is not None
 
     def count_waiting(self) -> int:
         wanted = select(func.count()).where(Report.state == ReportState.submitted)

@@ -17,11 +17,12 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.base import Base, execute, insert_into
-from storage.people import Account, Chat
+from storage.people import Account, Chat, Person
 from storage.types import BlindIndex, Instant
 
 IDLE = timedelta(days=90)
 IDLE_SIGNED_IN = timedelta(hours=12)
+ANSWERED = timedelta(minutes=10)
 MOST_SESSIONS = 10
 
 # No vowel and no look-alike: nothing to misread, and no word appears by chance.
@@ -55,6 +56,21 @@ class ReturnCode(Base):
     made_at: Mapped[datetime] = mapped_column(Instant)
 
 
+class Redemption(Base):
+    """Whom a code let in, by a keyed hash of the code and of the request's own id.
+
+    An answer that was lost on its way is given again to the same request, and to no other.
+    """
+
+    __tablename__ = "redemptions"
+    __table_args__ = (Index(None, "made_at"),)
+
+    key: Mapped[str] = mapped_column(BlindIndex("redemptions.key"), primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    signed_in: Mapped[bool]
+    made_at: Mapped[datetime] = mapped_column(Instant)
+
+
 class Throttle(Base):
     """How often something was tried in the current window, by a keyed hash of who tried."""
 
@@ -75,8 +91,13 @@ class Visitor:
     account_id: int
     chat_id: int
     address: str
+    language: str
     signed_in: bool
     last_used_at: datetime
+
+    def is_open(self, now: datetime) -> bool:
+        """Whether its session still serves: it was not idle for too long."""
+        return now < self.last_used_at + (IDLE_SIGNED_IN if self.signed_in else IDLE)
 
 
 _visitor = (
@@ -85,11 +106,13 @@ _visitor = (
         Account.id,
         Chat.id,
         Account.address,
+        Person.language,
         WebSession.signed_in,
         WebSession.last_used_at,
     )
     .join(Account, WebSession.account_id == Account.id)
     .join(Chat, Chat.account_id == Account.id)
+    .join(Person, Account.person_id == Person.id)
     .where(WebSession.token == bindparam("session"))
 )
 
@@ -132,23 +155,18 @@ class Sessions:
         self.session.execute(delete(WebSession).where(WebSession.id.in_(ended)))
         return token
 
-    def visitor(self, token: str, now: datetime) -> Visitor | None:
-        """Whom a token stands for, unless its session was idle for too long."""
+    def visitor(self, token: str) -> Visitor | None:
+        """Whom a token stands for, even if its session was idle for too long (`is_open`)."""
         found = execute(self.session, _visitor, {"session": token}).first()
-        if found is None:
-            return None
-        visitor = Visitor(*found)
-        idle = IDLE_SIGNED_IN if visitor.signed_in else IDLE
-        return None if visitor.last_used_at + idle <= now else visitor
+        return None if found is None else Visitor(*found)
 
-    def touch(self, session_id: int, now: datetime) -> None:
+    def touch(self, visitor: Visitor, now: datetime) -> None:
+        """A person used their session, and was seen on their account."""
         self.session.execute(
-            update(WebSession).where(WebSession.id == session_id).values(last_used_at=now)
+            update(WebSession).where(WebSession.id == visitor.session_id).values(last_used_at=now)
         )
-
-    def sign_in(self, session_id: int) -> None:
         self.session.execute(
-            update(WebSession).where(WebSession.id == session_id).values(signed_in=True)
+            update(Account).where(Account.id == visitor.account_id).values(last_seen_at=now)
         )
 
     def end(self, token: str) -> None:
@@ -157,10 +175,16 @@ class Sessions:
     def end_by_id(self, session_id: int) -> None:
         self.session.execute(delete(WebSession).where(WebSession.id == session_id))
 
+    def end_all(self, account_id: int) -> None:
+        """End every session of an account."""
+        self.session.execute(delete(WebSession).where(WebSession.account_id == account_id))
+
     def end_idle(self, now: datetime) -> None:
-        """Drop the sessions that nobody can use any more."""
-        idle = case((WebSession.signed_in, now - IDLE_SIGNED_IN), else_=now - IDLE)
-        self.session.execute(delete(WebSession).where(WebSession.last_used_at <= idle))
+        """Drop the sessions that nobody can use any more.
+
+        One of a member is kept after it closed: a new invitation opens the same account again.
+        """
+        self.session.execute(delete(WebSession).where(WebSession.last_used_at <= now - IDLE))
 
     def new_return_code(self, account_id: int, now: datetime) -> str:
         """Make the account's return code; the one before stops working."""
@@ -181,6 +205,28 @@ class Sessions:
         if self.session.get(ReturnCode, account_id) is not None:
             return None
         return self.new_return_code(account_id, now)
+
+    def drop_return_code(self, account_id: int) -> None:
+        self.session.execute(delete(ReturnCode).where(ReturnCode.account_id == account_id))
+
+    def remember_redemption(
+        self, code: str, request: str, account_id: int, signed_in: bool, now: datetime
+    ) -> None:
+        self.session.add(
+            Redemption(
+                key=f"{tidy_code(code)} {request}",
+                account_id=account_id,
+                signed_in=signed_in,
+                made_at=now,
+            )
+        )
+
+    def redemption(self, code: str, request: str, now: datetime) -> Redemption | None:
+        """What the same request with the same code was given some minutes ago."""
+        wanted = select(Redemption).where(
+            Redemption.key == f"{tidy_code(code)} {request}", Redemption.made_at > now - ANSWERED
+        )
+        return self.session.scalars(wanted).first()
 
     def redeem_return_code(self, typed: str) -> int | None:
         """Use up a return code; return the account it stands for."""
@@ -210,6 +256,9 @@ class Sessions:
             Throttle.key == key, Throttle.started_at > now - window
         )
         return self.session.execute(wanted).scalar() or 0
+
+    def forget_redemptions(self, now: datetime) -> None:
+        self.session.execute(delete(Redemption).where(Redemption.made_at <= now - ANSWERED))
 
     def forget_throttles(self, before: datetime) -> None:
         self.session.execute(delete(Throttle).where(Throttle.started_at < before))

@@ -22,10 +22,14 @@ from storage.sessions import Sessions
 
 
 class Store:
-    """One transaction's view of the database. `now` is an argument everywhere."""
+    """One transaction's view of the database. `now` is an argument everywhere.
+
+    `erased` says that something was erased that must not stay in any file either.
+    """
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self.erased = False
         self.people = People(session)
         self.organisations = Organisations(session)
         self.grants = Grants(session)
@@ -57,6 +61,7 @@ class Store:
         """Take a report back, and from every chat where its text was shown."""
         self.reports.withdraw(report, now)
         self.deliveries.take_back([report.id], now)
+        self.erased = True
 
     def forget_writings(self, person_id: int, now: datetime) -> None:
         """Take back all that a person wrote: reports, drafts and photos."""
@@ -80,3 +85,4 @@ class Store:
         self.organisations.end_mandates(person_id, now)
         self.grants.end(person_id, now)
         self.people.erase(person_id, now)
+        self.erased = True

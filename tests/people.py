@@ -20,6 +20,7 @@ from scheduled import jobs
 from storage.database import Database
 from storage.grants import Role
 
+PATIENCE = 10.0  # seconds for what the server has to say already
 QUIET = 0.04  # seconds without an event after which there are no more
 
 
@@ -119,24 +120,23 @@ class Someone:
         return status, await self.look()
 
     async def look(self, within: float = 0.15) -> Answer:
-        """The events since the last look.
+        """The events since the last look: all that is there, else the first to come.
 
         Args:
-            within: seconds to wait for the first one; what was answered is there at once.
+            within: seconds to wait for one that is not there yet.
         """
         found: list[dict[str, Any]] = []
         address = f"{self.base}/api/v1/events?after={self.last}"
         async with self.http.get(address) as response:
             if response.status != 200:
                 return Answer([])
+            patience = PATIENCE
             with contextlib.suppress(TimeoutError):
-                while True:
-                    patience = QUIET if found else within
-                    line = await asyncio.wait_for(response.content.readline(), patience)
+                while line := await asyncio.wait_for(response.content.readline(), patience):
                     if line.startswith(b"data: "):
                         found.append(self._received(json.loads(line[6:])))
-                    elif not line:
-                        break
+                    if line.startswith(b": caught up") or patience < PATIENCE:
+                        patience = QUIET if found else within
         return Answer(found)
 
     def _received(self, event: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """What a chat platform is: four functions and a few declared abilities."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from bot.messages import Incoming
@@ -20,6 +22,8 @@ class Outcome:
         chat_id, events: what was put on the page of a web chat.
         left: the session that asked has ended.
         queued: something waits for the sender.
+        problem: the message that says why a photo is not looked at.
+        gone: the account was erased meanwhile; nothing was applied.
     """
 
     seen: Seen
@@ -29,12 +33,16 @@ class Outcome:
     events: tuple[PageEvent, ...] = ()
     left: bool = False
     queued: bool = False
+    problem: str | None = None
+    gone: bool = False
 
 
 class Receiver(Protocol):
     """What a platform gives its updates to; see `bot.dispatcher.Dispatcher`."""
 
     async def receive(self, incoming: Incoming) -> Outcome: ...
+
+    def in_hand(self, received_at: datetime) -> AbstractContextManager[None]: ...
 
     async def wants_photo(self, incoming: Incoming) -> Outcome | None: ...
 

@@ -3,6 +3,7 @@
 import base64
 from dataclasses import dataclass
 
+from bot.platforms.web.safety import is_same
 from storage.keys import Keyring
 
 
@@ -24,7 +25,7 @@ def read_choice(keyring: Keyring, chat_id: int, given: str) -> Pressed:
     """What a choice id stands for; raise `Forged` if it is not one of this chat's."""
     message, _, rest = given.partition(".")
     mark, _, action = rest.partition(".")
-    if mark != _mark(keyring, chat_id, message, action):
+    if not is_same(mark, _mark(keyring, chat_id, message, action)):
         raise Forged
     return Pressed(message, action)
 
@@ -38,7 +39,7 @@ def read_file_name(keyring: Keyring, chat_id: int, given: str) -> int:
     number, _, _mark_given = given.partition(".")
     if not number.isascii() or not number.isdigit():
         raise Forged
-    if given != file_name(keyring, chat_id, int(number)):
+    if not is_same(given, file_name(keyring, chat_id, int(number))):
         raise Forged
     return int(number)
 

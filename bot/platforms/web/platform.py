@@ -11,18 +11,20 @@ from bot.platforms.base import Receiver
 from bot.platforms.web.api import Api
 from bot.platforms.web.demo import Demo
 from bot.platforms.web.health import Health
+from bot.platforms.web.language import language_of
 from bot.platforms.web.page import Page
 from bot.platforms.web.safety import Denied, headers
+from bot.platforms.web.sessions import PLATFORM
 from bot.platforms.web.streams import Streams
 from bot.rendering import texts_for
 from bot.settings import Settings
-from storage.database import Database
+from storage.database import Database, Unavailable
 from storage.deliveries import Operation, PageEvent
 
 log = structlog.get_logger()
 
 LARGEST_BODY = 11 * 1024 * 1024
-PLATFORM = "web"
+RETRY_AFTER = 5  # seconds
 
 
 class WebChat:
@@ -65,6 +67,7 @@ class WebChat:
             handle_signals=False,
             shutdown_timeout=2,
             keepalive_timeout=75,
+            auto_decompress=False,  # nobody who posts to us compresses; bombs are compressed
         )
         await runner.setup()
         try:
@@ -101,25 +104,27 @@ class WebChat:
                 self.demo.check_key(request)
             response: web.StreamResponse = await handler(request)
         except Denied as denied:
-            response = self._error(denied)
+            response = self._error(request, denied)
+        except Unavailable:
+            response = self._error(request, Denied("unavailable", 503, retry_after=RETRY_AFTER))
         except web.HTTPRequestEntityTooLarge:
-            response = self._error(Denied("too_heavy", 413))
+            response = self._error(request, Denied("too_heavy", 413))
         except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as missing:
-            response = self._error(Denied("not_found", missing.status))
+            response = self._error(request, Denied("not_found", missing.status))
         except web.HTTPException as known:
             known.headers.update(headers(framed=self.demo is not None))
             raise
-        except (ConnectionError, asyncio.CancelledError):
+        except asyncio.CancelledError:
             raise
         except Exception:
             log.exception("request failed", path=request.path)
-            response = self._error(Denied("failed", 500))
+            response = self._error(request, Denied("failed", 500))
         if not response.prepared:
             response.headers.update(headers(framed=self.demo is not None))
         return response
 
-    def _error(self, denied: Denied) -> web.Response:
-        texts = texts_for(self.settings.language, self.settings.zone)
+    def _error(self, request: web.Request, denied: Denied) -> web.Response:
+        texts = texts_for(language_of(request, self.settings.language), self.settings.zone)
         body = {"error": denied.name, "text": texts.plain(f"web_errors.{denied.name}")}
         response = web.json_response(body, status=denied.status)
         if denied.retry_after:

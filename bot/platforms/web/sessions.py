@@ -1,0 +1,293 @@
+"""Who speaks through a browser: sessions, codes and cookies."""
+
+import secrets
+from collections import OrderedDict
+from datetime import datetime, timedelta
+
+from aiohttp import web
+
+from bot.clock import Clock
+from bot.messages import Incoming
+from bot.platforms.base import Outcome, Receiver
+from bot.platforms.web.bodies import ID, read_json
+from bot.platforms.web.demo import Demo
+from bot.platforms.web.language import SPOKEN
+from bot.platforms.web.safety import (
+    COOKIE,
+    Denied,
+    check_origin,
+    client_address,
+    is_secure,
+    set_cookie,
+)
+from bot.platforms.web.streams import Streams
+from bot.settings import Settings
+from storage.database import Database
+from storage.people import Account
+from storage.sessions import IDLE, Visitor
+from storage.store import Store
+
+PLATFORM = "web"
+SESSIONS_AN_HOUR = 1000  # from one address: a whole school may share one
+WRONG_CODES = 100  # from one address, in ten minutes: codes have 56 bits
+REMEMBERED = timedelta(seconds=5)
+MOST_REMEMBERED = 10_000
+TOUCHED = timedelta(minutes=5)
+
+
+class Sessions:
+    """Opens sessions, and tells whose browser asks.
+
+    Args:
+        demo: its personas enter without a code.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        clock: Clock,
+        receiver: Receiver,
+        streams: Streams,
+        demo: Demo | None,
+    ) -> None:
+        self.settings = settings
+        self.database = database
+        self.clock = clock
+        self.receiver = receiver
+        self.streams = streams
+        self.demo = demo
+        self._remembered: OrderedDict[str, tuple[datetime, Visitor]] = OrderedDict()
+
+    async def open(self, request: web.Request) -> web.Response:
+        """Open a session: as a newcomer, with a code, or (in the demo) as a persona."""
+        check_origin(request, self.settings.public_url)
+        body = await read_json(request)
+        code, persona = body.get("code"), body.get("persona")
+        if persona is not None:
+            return await self._as_persona(request, persona)
+        if not self.settings.collects:
+            raise Denied("not_open", 403)
+        guest = await self.guest(request)
+        if code is None and guest is not None and guest.is_open(self.clock.now()):
+            return web.json_response({"status": "open"})
+        address = client_address(request, self.settings.trusted_proxies)
+        if code is not None:
+            if not isinstance(code, str) or len(code) > 100:
+                raise Denied("unknown_code", 403)
+            once = body.get("id")
+            if not isinstance(once, str) or not ID.fullmatch(once):
+                once = secrets.token_hex(16)
+            token, outcome = await self._redeem(code, once, guest, address)
+        else:
+            token, outcome = await self._newcomer(address)
+        self._told(outcome)
+        return self._opened(request, token)
+
+    async def _as_persona(self, request: web.Request, persona: object) -> web.Response:
+        account = self.demo.accounts.get(str(persona)) if self.demo is not None else None
+        if account is None:
+            raise Denied("demo_only", 403)
+        now = self.clock.now()
+
+        def begin(store: Store) -> tuple[str, Outcome | None]:
+            found, _ = store.people.arrive(PLATFORM, account, self.settings.language, now)
+            chat = store.people.chat(PLATFORM, account, account_id=found.id)
+            token = store.sessions.begin(found.id, now, signed_in=True)
+            if chat.last_message:
+                return token, None
+            return token, self._arrival(store, found, now, signed_in=True)
+
+        token, outcome = await self.database.write(begin)
+        self._told(outcome)
+        return self._opened(request, token)
+
+    async def _newcomer(self, address: str) -> tuple[str, Outcome]:
+        now = self.clock.now()
+
+        def begin(store: Store) -> tuple[str, Outcome] | None:
+            key = f"sessions {address}"
+            if not store.sessions.try_again(key, SESSIONS_AN_HOUR, timedelta(hours=1), now):
+                return None
+            account = self._new_account(store, now)
+            token = store.sessions.begin(account.id, now)
+            return token, self._arrival(store, account, now)
+
+        begun = await self.database.write(begin)
+        if begun is None:
+            raise Denied("too_many", 429, retry_after=600)
+        return begun
+
+    async def _redeem(
+        self, code: str, once: str, guest: Visitor | None, address: str
+    ) -> tuple[str, Outcome]:
+        """Redeem an invitation or a return code. Wrong codes are counted, right ones are not.
+
+        Args:
+            once: the request's own id: the same request again is given the same answer.
+            guest: whose browser it is, even if their session has closed.
+        """
+        now = self.clock.now()
+        key, window = f"codes {address}", timedelta(minutes=10)
+
+        def redeem(store: Store) -> tuple[str, Outcome] | str:
+            if store.sessions.tries(key, window, now) >= WRONG_CODES:
+                return "too_many"
+            admitted = (
+                _given_before(store, code, once, now)
+                or self._returning(store, code)
+                or self._invited(store, code, guest, now)
+            )
+            if admitted is None:
+                store.sessions.try_again(key, WRONG_CODES, window, now)
+                return "unknown_code"
+            account, signed_in = admitted
+            if guest is not None:
+                store.sessions.end_by_id(guest.session_id)
+            token = store.sessions.begin(account.id, now, signed_in=signed_in)
+            store.sessions.remember_redemption(code, once, account.id, signed_in, now)
+            said = "people.invited" if signed_in else "people.returned"
+            outcome = self._arrival(store, account, now, choice=said, signed_in=signed_in)
+            return token, outcome
+
+        redeemed = await self.database.write(redeem)
+        if redeemed == "too_many":
+            raise Denied("too_many", 429, retry_after=600)
+        if isinstance(redeemed, str):
+            raise Denied(redeemed, 403)
+        self._remembered.clear()
+        if guest is not None:
+            self.streams.end(guest.chat_id, guest.session_id)
+        return redeemed
+
+    def _returning(self, store: Store, code: str) -> tuple[Account, bool] | None:
+        """The account that a return code stands for. It has no role: see `_invited`."""
+        account_id = store.sessions.redeem_return_code(code)
+        return None if account_id is None else (store.session.get_one(Account, account_id), False)
+
+    def _invited(
+        self, store: Store, code: str, guest: Visitor | None, now: datetime
+    ) -> tuple[Account, bool] | None:
+        """The account to which an invitation gives its role.
+
+        It is the guest's own, unless that one holds other roles: an invitation to one role must
+        not open another. From then on only an invitation opens it: its return code stops working,
+        and its other sessions end.
+        """
+        invitation = store.invitations.redeem(code, now)
+        if invitation is None:
+            return None
+        own = None if guest is None else store.session.get_one(Account, guest.account_id)
+        signed_in = guest is not None and guest.signed_in and guest.is_open(now)
+        if own is None or not (
+            signed_in or store.invitations.renews(invitation, own.person_id, now)
+        ):
+            own = self._new_account(store, now)
+        store.invitations.apply(invitation, own.person_id, now)
+        store.sessions.drop_return_code(own.id)
+        store.sessions.end_all(own.id)
+        return own, True
+
+    def _new_account(self, store: Store, now: datetime) -> Account:
+        account, _ = store.people.arrive(
+            PLATFORM, secrets.token_hex(16), self.settings.language, now
+        )
+        return account
+
+    def _arrival(
+        self,
+        store: Store,
+        account: Account,
+        now: datetime,
+        *,
+        choice: str | None = None,
+        signed_in: bool = False,
+    ) -> Outcome:
+        """Welcome somebody in the transaction that opens their session."""
+        return self.receiver.apply(
+            store,
+            Incoming(
+                platform=PLATFORM,
+                chat=account.address,
+                sender=account.address,
+                update_id=secrets.token_urlsafe(16),
+                received_at=now,
+                joined=choice is None,
+                opens=True,
+                choice=choice,
+                signed_in=signed_in,
+            ),
+        )
+
+    def _opened(self, request: web.Request, token: str) -> web.Response:
+        response = web.json_response({"status": "open"})
+        self._set_cookie(request, response, token)
+        return response
+
+    def _set_cookie(self, request: web.Request, response: web.Response, token: str) -> None:
+        """The browser keeps it for as long as any session may serve; the server decides."""
+        secure = is_secure(request, self.settings)
+        set_cookie(response, self._cookie(request), token, secure=secure, days=IDLE.days)
+
+    def _told(self, outcome: Outcome | None) -> None:
+        if outcome is not None and outcome.chat_id is not None:
+            self.streams.publish(outcome.chat_id, outcome.events)
+
+    def _cookie(self, request: web.Request) -> str:
+        """The cookie's name: in the demo, each tab may be somebody else."""
+        persona = request.query.get("as", "")
+        known = self.demo is not None and persona in self.demo.accounts
+        return f"{COOKIE}_{persona}" if known else COOKIE
+
+    async def guest(self, request: web.Request) -> Visitor | None:
+        """Whose browser it is, even if their session has closed. Remembered for a few seconds."""
+        token = request.cookies.get(self._cookie(request), "")
+        if not token or len(token) > 100 or not token.isascii():
+            return None
+        now = self.clock.now()
+        known = self._remembered.get(token)
+        if known is not None and now < known[0] + REMEMBERED:
+            return known[1]
+        guest = await self.database.read(lambda store: store.sessions.visitor(token))
+        if guest is None:
+            self._remembered.pop(token, None)
+            return None
+        self._remembered[token] = (now, guest)
+        self._remembered.move_to_end(token)
+        if len(self._remembered) > MOST_REMEMBERED:
+            self._remembered.popitem(last=False)
+        return guest
+
+    async def required(self, request: web.Request) -> Visitor:
+        """Who asks; their session is open. Errors are then told in their language."""
+        guest = await self.guest(request)
+        if guest is None or not guest.is_open(self.clock.now()):
+            raise Denied("no_session", 403)
+        request[SPOKEN] = guest.language
+        return guest
+
+    async def renew(self, request: web.Request, response: web.Response, guest: Visitor) -> None:
+        """Keep a session open that a person uses, and its cookie with it."""
+        now = self.clock.now()
+        if now < guest.last_used_at + TOUCHED:
+            return
+        await self.database.write(lambda store: store.sessions.touch(guest, now))
+        self._remembered.clear()
+        self._set_cookie(request, response, request.cookies[self._cookie(request)])
+
+    def leave(self, request: web.Request, response: web.Response, guest: Visitor) -> None:
+        """The session has ended: its browser forgets it, with the photos it showed."""
+        self._remembered.clear()
+        self.streams.end(guest.chat_id, guest.session_id)
+        response.del_cookie(self._cookie(request), path="/")
+        response.headers["Clear-Site-Data"] = '"cache"'
+
+
+def _given_before(store: Store, code: str, once: str, now: datetime) -> tuple[Account, bool] | None:
+    """What the very same request was given, if its answer was lost on the way."""
+    given = store.sessions.redemption(code, once, now)
+    if given is None:
+        return None
+    store.session.delete(given)
+    store.session.flush()
+    return store.session.get_one(Account, given.account_id), given.signed_in
