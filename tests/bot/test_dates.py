@@ -108,6 +108,13 @@ def test_what_is_not_a_date_refuses(typed: str) -> None:
         read_moment(typed, PARIS, NOW, 18)
 
 
+# fmt: off
+SCRAPS = [
+    "14", "1", "31", "99", "9999", "h", ":", ".", "/", "-", "janvier", "fev", "lundi", "demain",
+    "dans", "heures", "midi", "minuit", "soir", "du", "et quart", "pm", "le", "à", "2027", "27",
+    "18h", "prochain", "next", "in", "31/12/9999",
+]
+# fmt: on
 days = st.dates(date(2027, 1, 11), date(2028, 12, 31))
 hours = st.times().map(lambda at: at.replace(second=0, microsecond=0))
 templates = {
@@ -135,7 +142,7 @@ def test_a_date_that_is_written_out_is_read_back(
             read_moment(typed, PARIS, NOW, 18)
 
 
-@given(days, st.text("bcfgjkmnpqrvwxyz", min_size=2, max_size=8), st.sampled_from([True, False]))
+@given(days, st.text("bcfgjkmnpqrvwxz", min_size=2, max_size=8), st.sampled_from([True, False]))
 def test_a_word_that_is_not_understood_refuses(day: date, word: str, first: bool) -> None:
     spelled = f"{day:%d/%m/%Y}"
     typed = f"{word} {spelled}" if first else f"{spelled} {word}"
@@ -155,16 +162,7 @@ def test_anything_else_is_named(typed: str) -> None:
         read_moment(typed, PARIS, NOW, 18)
 
 
-@given(
-    st.lists(
-        st.sampled_from(
-            ["14", "1", "31", "99", "9999", "h", ":", ".", "/", "-", "janvier", "fev", "lundi"]
-            + ["demain", "dans", "heures", "midi", "minuit", "soir", "du", "et quart", "pm", "le"]
-            + ["à", "2027", "27", "18h", "prochain", "next", "in", "31/12/9999"]
-        ),
-        max_size=9,
-    )
-)
+@given(st.lists(st.sampled_from(SCRAPS), max_size=9))
 def test_scraps_of_dates_never_fail(scraps: list[str]) -> None:
     with contextlib.suppress(NotUnderstood, NoSuchMoment):
         read_moment(" ".join(scraps), PARIS, NOW, 18)
