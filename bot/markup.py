@@ -5,11 +5,17 @@ import re
 
 _BREAK = re.compile(r"<br\s*/?>")
 _LINK = re.compile(r'<a href="([^"]*)">(.*?)</a>', re.DOTALL)
-_TAG = re.compile(r"<[^>]+>")
+_TAG = re.compile(r"(<[^>]+>)")
 _SPACES = re.compile(r"[ \t]+")
 _GAP = re.compile(r"\n{3,}")
-# Control characters, and those that reorder the text around them.
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
+# Control characters, those that reorder the text around them, and those that show nothing.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u180b-\u180e\u200b\u200e\u200f"
+    "\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\ufffe\uffff]"
+)
+# Joiners and variation selectors make emoji and some scripts; after nothing they show nothing.
+_LOOSE = re.compile("(?<!\\S)[\u200c\u200d\ufe00-\ufe0f\U000e0000-\U000e01ef]+")
+_FRENCH_SPACE = re.compile(r" (?=[?!:;»])|(?<=«) ")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -20,8 +26,10 @@ def tidy(rendered: str) -> str:
 
 
 def as_page(markup: str) -> str:
-    """Markup as a web page shows it."""
-    return markup.replace("\n", "<br>")
+    """Markup as a web page shows it: French signs never begin or end a line alone."""
+    parts = _TAG.split(markup)
+    parts[::2] = [_FRENCH_SPACE.sub("\u202f", text) for text in parts[::2]]
+    return "".join(parts).replace("\n", "<br>")
 
 
 def as_plain(markup: str) -> str:
@@ -32,6 +40,14 @@ def as_plain(markup: str) -> str:
 
 
 def clean(typed: str) -> str:
-    """What a person typed, without control characters and the like, in one kind of line end."""
+    """What a person typed, without what cannot be seen, in one kind of line end."""
     text = typed.replace("\r\n", "\n").replace("\r", "\n")
-    return _SURROGATE.sub("\ufffd", _UNSEEN.sub("", text)).strip()
+    return _SURROGATE.sub("\ufffd", _LOOSE.sub("", _UNSEEN.sub("", text))).strip()
+
+
+def beginning(text: str, at_most: int = 60) -> str:
+    """The first words of a text, on one line."""
+    line = " ".join(text.split())
+    if len(line) <= at_most:
+        return line
+    return (line[:at_most].rpartition(" ")[0] or line[:at_most]).rstrip(" ,;:.") + "…"

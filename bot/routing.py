@@ -7,6 +7,7 @@ checked at every use, never by hiding a button.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from functools import cache
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -21,6 +22,11 @@ Answer = Reply | Open | Sequence[Reply] | None
 Handler = Callable[..., Answer]
 Who = Callable[[Request], bool]
 H = TypeVar("H", bound=Callable[..., Any])
+
+LONGEST_ACTION = 64  # bytes: what a Telegram button carries
+LONGEST_ID = "9" * 10
+NEARLY = 0.75  # how alike a mistyped word and a command are (difflib's ratio)
+LONGEST_COMMAND = 30
 
 
 def anyone(_: Request) -> bool:
@@ -99,9 +105,23 @@ def notice(name: str) -> Callable[[H], H]:
 
 
 def form(declared: Form) -> Form:
-    """Declare a form, so that its drafts can be continued."""
+    """Declare a form, so that its drafts can be continued.
+
+    Raises:
+        ValueError: an action of it could outgrow what platforms carry.
+    """
+    for one in declared.fields:
+        for value in one.values:
+            action = form_action("answer", f"{declared.name}.{LONGEST_ID}", one.name, value)
+            if len(action.encode()) > LONGEST_ACTION:
+                raise ValueError(f"{action} is longer than {LONGEST_ACTION} bytes")
     FORMS[declared.name] = declared
     return declared
+
+
+def form_action(verb: str, key: str, *arguments: str) -> str:
+    """The action of a choice in a form, or about its draft."""
+    return ":".join((f"form.{verb}", key, *arguments))
 
 
 def act(action: str, request: Request, store: Store) -> Answer:
@@ -153,3 +173,14 @@ def command_in(text: str) -> tuple[str | None, bool]:
     """
     marked = text[:1] in ("/", "!")
     return words().get(normalise(text)), marked
+
+
+def nearly(text: str, request: Request) -> str | None:
+    """The command that a mistyped text nearly is, if this person may use it."""
+    typed = normalise(text)
+    if len(typed) > LONGEST_COMMAND:
+        return None
+    for word in get_close_matches(typed, words(), n=1, cutoff=NEARLY):
+        name = words()[word]
+        return name if COMMANDS[name].who(request) else None
+    return None

@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -82,6 +83,14 @@ class Texts:
         if label.name not in self._labels:
             self._labels[label.name] = self.plain(label.name)
         return self._labels[label.name]
+
+    def names(self, label: Label) -> list[str]:
+        """What may be typed for a label, as compared: itself, and the words of `<name>_words`."""
+        named = [self.label(label)]
+        if isinstance(label, Words):
+            with suppress(KeyError):
+                named += self.plain(f"{label.name}_words").split("|")
+        return [normalise(one) for one in named]
 
     def moment(self, at: datetime) -> str:
         """« jeudi 14 janvier 2027 à 18 h (heure de Paris) »."""

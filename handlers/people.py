@@ -29,20 +29,22 @@ def do_command(request: Request, store: Store, name: str) -> routing.Answer:
 
 @command("start", who=anyone)
 def start(request: Request, store: Store) -> Reply:
-    return Reply("people.start", choices=[do("report"), do("menu")])
+    choices: list[tuple[str, Label | str]] = [do("report"), do("menu")]
+    others = [language for language in LANGUAGES if language != request.context.language]
+    choices += [(f"people.language:{one}", f"people.language_{one}") for one in others]
+    return Reply("people.start", choices=choices)
 
 
 @command("menu", who=anyone)
 def menu(request: Request, store: Store) -> Reply:
-    choices = [do("report"), do("my_reports"), do("polls"), do("privacy"), do("help")]
+    """What may be done, beginning with what was left unfinished."""
     if Role.secretariat in request.roles:
-        choices = [
-            do("polls"),
-            *map(do, SECRETARIAT),
-            do("report"),
-            do("my_reports"),
-            do("settings"),
-        ]
+        names = ["polls", *SECRETARIAT, "report", "my_reports", "settings"]
+    else:
+        names = ["report", "my_reports", "polls", "settings", "privacy", "help"]
+    choices = [do(name) for name in names]
+    if store.conversations.draft(request.person, "report") is not None:
+        choices.insert(0, ("form.resume:report", "people.go_on"))
     return Reply("people.menu", choices=choices)
 
 
@@ -54,6 +56,20 @@ def see_menu(request: Request, store: Store) -> Reply:
 @command("help", who=anyone)
 def help_(request: Request, store: Store) -> Reply:
     return Reply("people.help", choices=[do("report"), do("menu")])
+
+
+@command("thanks", who=anyone)
+def thanks(request: Request, store: Store) -> Reply:
+    """A kind word; what was kept is still offered."""
+    kept = request.context.kept is not None
+    choices = [("reports.tell_kept", "people.tell_kept")] if kept else []
+    return Reply("people.thanks", kept=kept, choices=[*choices, do("menu")])
+
+
+@command("stop", who=anyone)
+def stop(request: Request, store: Store) -> Reply:
+    """Nothing is sent unasked yet but news of one's own reports and votes: say how to end that."""
+    return Reply("people.stop", choices=[do("privacy"), do("leave"), do("menu")])
 
 
 @command("cancel", who=anyone)
@@ -84,7 +100,7 @@ def _language(text: str) -> str:
 def choose_language(request: Request, store: Store, language: str) -> Reply:
     store.people.get(request.person).language = language
     request.context.language = language
-    return Reply("people.language_chosen", choices=[do("menu")])
+    return Reply("people.language_chosen", choices=[do("report"), do("menu")])
 
 
 @choice("people.new_code")

@@ -1,10 +1,12 @@
 """Experience reports, for those who give them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from bot import routing
 from bot.forms import UNSURE, Answers, Choose, Find, Form, LongText, Open, Photos, ShortText, YesNo
+from bot.markup import beginning
 from bot.messages import Attachment, Label, Refused, Reply, Request, Words
 from bot.routing import Recipient, anyone, choice, command, notice, number
 from handlers import academies
@@ -17,6 +19,7 @@ from storage.store import Store
 PAGE = 6
 TITLE = 80
 PUPIL = "pupil"
+NOWHERE = ("abroad", UNSURE)  # what may be answered instead of an académie
 
 
 def propose_title(answers: Answers) -> str:
@@ -33,8 +36,6 @@ def _begin(request: Request, store: Store, about: str) -> dict[str, Any]:
         return _answers(_mine(request, store, number(about)), store)
     person = store.people.get(request.person)
     known = {"profile": person.profile, "academie": person.academie}
-    if request.context.kept is not None:
-        known["story"] = request.context.kept
     return {name: str(value) for name, value in known.items() if value is not None}
 
 
@@ -51,21 +52,14 @@ def _submit(request: Request, store: Store, about: str, answers: Mapping[str, An
         relayed=answers["relayed"] == "yes",
         photos=tuple(answers["photos"] or ()),
     )
+    profile = Profile(answers["profile"]) if answers["profile"] else None
+    academie = None if answers["academie"] in NOWHERE else answers["academie"]
     if about:
         report = _mine(request, store, number(about))
-        try:
-            profile = Profile(answers["profile"]) if answers["profile"] else None
-            store.reports.revise(
-                report, content, request.now, profile=profile, academie=answers["academie"]
-            )
-        except Taken:
-            raise Refused("reports.being_read", choices=[do("my_reports")]) from None
-        return [Reply("reports.revised", report=report, choices=[do("my_reports"), do("menu")])]
+        return [_revised("reports.revised", report, content, profile, academie, request, store)]
     person = store.people.get(request.person)
-    person.profile = Profile(answers["profile"]) if answers["profile"] else None
-    person.academie = answers["academie"]
-    request.context.kept = None
-    report = store.reports.submit(person.id, person.profile, person.academie, content, request.now)
+    person.profile, person.academie = profile, academie
+    report = store.reports.submit(person.id, profile, academie, content, request.now)
     choices = [do("my_reports"), do("menu")]
     replies = [Reply("reports.submitted", report=report, choices=choices)]
     if request.incoming.session_id is not None and not request.roles:
@@ -73,6 +67,23 @@ def _submit(request: Request, store: Store, about: str, answers: Mapping[str, An
         if code is not None:
             replies.insert(1, Reply("people.return_code", code=code))
     return replies
+
+
+def _revised(
+    name: str,
+    report: Report,
+    content: Content,
+    profile: Profile | None,
+    academie: str | None,
+    request: Request,
+    store: Store,
+) -> Reply:
+    """Take an author's changes, unless the report is being read."""
+    try:
+        store.reports.revise(report, content, request.now, profile=profile, academie=academie)
+    except Taken:
+        raise Refused("reports.being_read", choices=[do("my_reports")]) from None
+    return Reply(name, report=report, choices=[do("my_reports"), do("menu")])
 
 
 report_form = routing.form(
@@ -88,8 +99,16 @@ report_form = routing.form(
                 (*(str(one) for one in Profile if one is not Profile.member), PUPIL),
                 labels="people.profile",
                 refused={"invited": "people.use_code"},
+                grave=(PUPIL,),
+                once=True,
             ),
-            Find("academie", search=academies.search, name_of=academies.name_of, unsure=True),
+            Find(
+                "academie",
+                search=academies.search,
+                name_of=academies.name_of,
+                explain=academies.explain,
+                others=NOWHERE,
+            ),
             Choose("publishable", ("yes", "no")),
             ShortText("title", optional=True, at_most=TITLE + 40, propose=propose_title),
             Choose("level", Level, optional=True),
@@ -105,15 +124,64 @@ report_form = routing.form(
 )
 
 
+def _answer(request: Request, store: Store, about: str, answers: Mapping[str, Any]) -> Reply:
+    """The answer to a question of the secretariat stands under the story."""
+    report = _mine(request, store, number(about))
+    story = f"{report.story}\n\n{answers['answer']}"
+    content = replace(_content(report, store), story=story)
+    store.conversations.drop_draft(request.person, f"{report_form.name}.{about}")
+    return _revised(
+        "reports.answered", report, content, report.profile, report.academie, request, store
+    )
+
+
+answer_form = routing.form(
+    Form(
+        "answer",
+        "reports",
+        (LongText("answer", at_most=2000),),
+        submit=_answer,
+        reviewed=False,
+    )
+)
+
+
 @command("report", who=anyone)
-def report(request: Request, store: Store) -> Open:
-    request.context.kept = None
-    return Open(report_form)
+def report(request: Request, store: Store) -> Open | Reply:
+    """Begin a report, unless something said before could be its story: then ask."""
+    return Open(report_form) if request.context.kept is None else _offer_kept(request, store)
 
 
 @choice("reports.tell_kept")
-def tell_kept(request: Request, store: Store) -> Open:
-    """Tell as a report what was said outside any form."""
+def tell_kept(request: Request, store: Store) -> Open | Reply:
+    """Tell as a report what was said outside any form; a draft is not replaced unasked."""
+    if store.conversations.draft(request.person, report_form.name) is not None:
+        return _offer_kept(request, store)
+    return take_kept(request, store)
+
+
+def _offer_kept(request: Request, store: Store) -> Reply:
+    has_draft = store.conversations.draft(request.person, report_form.name) is not None
+    choices = [
+        ("reports.take_kept", "reports.replace_draft" if has_draft else "reports.take_kept"),
+        ("reports.leave_kept", "reports.leave_kept"),
+    ]
+    if has_draft:
+        choices.insert(0, (routing.form_action("resume", report_form.name), "forms.resume"))
+    kept = beginning(request.context.kept or "")
+    return Reply("reports.offer_kept", kept=kept, has_draft=has_draft, choices=choices)
+
+
+@choice("reports.take_kept")
+def take_kept(request: Request, store: Store) -> Open:
+    is_kept = request.context.kept is not None
+    return Open(report_form, fresh=is_kept, with_kept=is_kept)
+
+
+@choice("reports.leave_kept")
+def leave_kept(request: Request, store: Store) -> Open:
+    """Write something else than what was kept."""
+    request.context.kept = None
     return Open(report_form)
 
 
@@ -147,6 +215,8 @@ def show(request: Request, store: Store, report_id: int) -> Reply:
 
 def _shown(report: Report, store: Store, name: str = "reports.show") -> Reply:
     choices: list[tuple[str, Label | str]] = []
+    if report.state is ReportState.returned:
+        choices.append((f"reports.answer:{report.id}", "reports.answer_question"))
     if report.can_change:
         choices.append((f"reports.change:{report.id}", "reports.change"))
     if report.state is not ReportState.withdrawn:
@@ -172,10 +242,28 @@ def photos_of(report: Report, store: Store) -> list[Attachment]:
 
 @choice("reports.change", number)
 def change(request: Request, store: Store, report_id: int) -> Open:
-    report = _mine(request, store, report_id)
-    if not report.can_change:
-        raise Refused("reports.being_read", choices=[do("my_reports")])
+    _changeable(request, store, report_id)
     return Open(report_form, about=str(report_id))
+
+
+@choice("reports.answer", number)
+def answer(request: Request, store: Store, report_id: int) -> Open:
+    """Answer the question of the secretariat."""
+    _changeable(request, store, report_id)
+    return Open(answer_form, about=str(report_id))
+
+
+@choice("reports.answer_kept", number)
+def answer_kept(request: Request, store: Store, report_id: int) -> Open:
+    """Send as the answer what was said outside any form."""
+    _changeable(request, store, report_id)
+    is_kept = request.context.kept is not None
+    return Open(answer_form, about=str(report_id), fresh=is_kept, with_kept=is_kept)
+
+
+def _changeable(request: Request, store: Store, report_id: int) -> None:
+    if not _mine(request, store, report_id).can_change:
+        raise Refused("reports.being_read", choices=[do("my_reports")])
 
 
 @choice("reports.withdraw", number)
@@ -221,7 +309,11 @@ def _told(
         return None
     choices = [(f"reports.show:{report_id}", "reports.read_again")]
     if report.can_change:
-        choices.insert(0, (f"reports.change:{report_id}", "reports.answer_question"))
+        choices = [
+            (f"reports.answer:{report_id}", "reports.answer_question"),
+            (f"reports.change:{report_id}", "reports.change"),
+            *choices,
+        ]
     return Reply(name, report=report, choices=choices)
 
 
@@ -230,6 +322,22 @@ def _mine(request: Request, store: Store, report_id: int) -> Report:
     if report is None or report.author_id != request.person:
         raise Refused("reports.not_yours")
     return report
+
+
+def _content(report: Report, store: Store) -> Content:
+    """What a report tells, as its author sent it."""
+    return Content(
+        story=report.story,
+        kind=report.kind,
+        theme=report.theme,
+        publishable=report.publishable,
+        title=report.title,
+        level=report.level,
+        equipment=report.equipment,
+        advice=report.advice,
+        relayed=report.relayed,
+        photos=store.files.of_report(report.id),
+    )
 
 
 def _answers(report: Report, store: Store) -> dict[str, Any]:

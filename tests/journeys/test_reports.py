@@ -71,7 +71,7 @@ async def test_a_question_comes_back_and_is_answered(stage: Stage) -> None:
     await secretary.press("Poser une question")
     await secretary.say("Combien de tablettes ?")
     assert "Combien de tablettes ?" in await parent.look(1.5)
-    await parent.press("Répondre en le modifiant")
+    await parent.press("Modifier")
     await parent.press("Modifier une réponse")
     await parent.press("Votre récit")
     await parent.say(STORY + " Il y en avait douze.")
@@ -96,7 +96,7 @@ async def test_photos_lose_what_they_knew(stage: Stage) -> None:
     assert status == 200
     assert "Photo reçue" in more
     _, refused = await parent.send_photo(b"%PDF-1.4 not a photo", "photo.jpg")
-    assert "n'est pas une photo lisible" in refused
+    assert "Je ne peux pas ouvrir ce fichier" in refused
     await parent.press("C'est tout")
     await parent.say("non")
     await parent.press("Envoyer")
@@ -152,7 +152,8 @@ async def test_a_pupil_is_told_and_all_is_erased(stage: Stage) -> None:
     await pupil.say(STORY)
     await pupil.press("Une expérience")
     await pupil.press("Je ne sais pas")
-    answer = await pupil.press("Élève")
+    assert "Vous êtes élève ?" in await pupil.press("Élève")
+    answer = await pupil.press("Oui, effacer")
     assert "Un parent ou un enseignant peut raconter pour vous." in answer
     assert {event["kind"] for event in answer.events} == {"delete", "message"}
     left = await stage.db.read(lambda store: store.conversations.draft(1, "report"))

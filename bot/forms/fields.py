@@ -1,13 +1,10 @@
-"""A form is data: fields in order. `advance` is pure: a state and an answer give the next state.
-
-Going back, skipping, reviewing, changing an answer and continuing a draft come with every form.
-"""
+"""The questions of a form: what each one asks, offers, understands and shows."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from bot.dates import NoSuchMoment, NotUnderstood, read_moment, working_day
@@ -15,8 +12,8 @@ from bot.markup import clean
 from bot.messages import Label, Said, Words
 
 Answers = Mapping[str, Any]
-REVIEW, EDIT = "review", "edit"
 UNSURE = "unsure"
+SURE, NOT_SURE = "sure", "not_sure"
 
 
 class Problem(Exception):
@@ -37,15 +34,13 @@ class More(Exception):
 
 @dataclass(frozen=True)
 class Given:
-    """What the person gave: typed text, a chosen value, or files; and when, and where.
+    """What the person gave: typed text or a chosen value; and when, and where.
 
-    `partial` is what they already gave for the same field, `answers` for the others.
+    `partial` is what they already gave for the same field, `answers` for all of them.
     """
 
     text: str = ""
     value: str | None = None
-    files: tuple[int, ...] = ()
-    problem: str | None = None
     now: datetime = datetime(2000, 1, 1, tzinfo=UTC)
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     partial: Any = None
@@ -59,12 +54,23 @@ class Field:
     Args:
         name: the answer's name; a form that changed resumes by it.
         optional: asked only on request, and can be skipped.
+        once: never asked again of the same person, who is told so.
         when: whether it is asked at all, given the answers before it.
     """
 
     name: str
     optional: bool = field(default=False, kw_only=True)
+    once: bool = field(default=False, kw_only=True)
     when: Callable[[Answers], bool] | None = field(default=None, kw_only=True)
+
+    free: ClassVar[bool] = False  # any words are an answer, even those of a command
+    by_label: ClassVar[bool] = False  # a few words of a label choose it
+    clear: ClassVar[str] = "forms.clear"  # the label for taking the answer back
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The values that its choices always have."""
+        return ()
 
     def applies(self, answers: Answers) -> bool:
         return self.when is None or self.when(answers)
@@ -81,10 +87,20 @@ class Field:
         """An answer, for the review."""
         return Said(str(answer))
 
+    def begun(self, given: Given) -> bool:
+        """Whether a part of the answer is there already, and the rest is asked."""
+        return given.partial is not None
+
+    def counts(self, digits: str, given: Given) -> bool:
+        """Whether a typed number is the position of a choice here."""
+        return True
+
+    def understood(self, noun: str, typed: str, answer: Any) -> Label | None:
+        """What to say of an answer that was not taken as it was typed."""
+        return None
+
 
 def _typed(given: Given) -> str:
-    if given.files or given.problem:
-        raise Problem("forms.text_wanted")
     text = clean(given.text)
     if not text:
         raise Problem("forms.empty")
@@ -94,6 +110,8 @@ def _typed(given: Given) -> str:
 @dataclass(frozen=True)
 class LongText(Field):
     """Some paragraphs. One shorter than `meagre` characters gets one follow-up question."""
+
+    free: ClassVar[bool] = True
 
     at_most: int = 4000
     meagre: int = 0
@@ -117,6 +135,8 @@ class LongText(Field):
 class ShortText(Field):
     """One line. One may be proposed from the answers before."""
 
+    free: ClassVar[bool] = True
+
     at_most: int = 120
     propose: Callable[[Answers], str] | None = None
 
@@ -139,30 +159,39 @@ class Choose(Field):
     Args:
         unsure: whether *I don't know* may be answered.
         refused: values that are offered but answered with a message instead.
+        grave: values that are asked a second time, as `<noun>.<name>_more`, before they count.
     """
+
+    by_label: ClassVar[bool] = True
 
     among: type[StrEnum] | tuple[str, ...] = ()
     labels: str | None = None
     unsure: bool = False
     refused: Mapping[str, str] = field(default_factory=dict)
+    grave: tuple[str, ...] = ()
 
     @property
     def values(self) -> tuple[str, ...]:
         values = self.among if isinstance(self.among, tuple) else tuple(map(str, self.among))
         return (*values, *self.refused, *((UNSURE,) if self.unsure else ()))
 
-    def read(self, given: Given) -> str | None:
+    def read(self, given: Given) -> str:
         value = given.value
-        if value is None:
+        if given.partial is not None and value == SURE:
+            return str(given.partial)
+        if given.partial is not None and value == NOT_SURE:
+            raise More(None)
+        if value is None or value not in self.values:
             raise Problem("forms.choose")
         if value in self.refused:
             raise Problem(self.refused[value])
-        if value not in self.values:
-            raise Problem("forms.choose")
+        if value in self.grave:
+            raise More(value)
         return value
 
     def choices(self, noun: str, given: Given) -> list[tuple[str, Label]]:
-        return [(value, self._label(noun, value)) for value in self.values]
+        values = (SURE, NOT_SURE) if given.partial is not None else self.values
+        return [(value, self._label(noun, value)) for value in values]
 
     def show(self, noun: str, answer: Any) -> Label:
         return self._label(noun, answer)
@@ -181,67 +210,82 @@ class YesNo(Choose):
 
 @dataclass(frozen=True)
 class Photos(Field):
-    """Up to some photos, sent one by one or together."""
+    """Up to some photos, sent one by one or together: `Form.add_photos` keeps them as they come."""
+
+    by_label: ClassVar[bool] = True
+    clear: ClassVar[str] = "forms.remove_photos"
 
     at_most: int = 5
 
     def read(self, given: Given) -> list[int]:
-        already = list(given.partial or [])
-        if given.value == "enough" and already:
-            return already
-        if given.problem:
-            raise Problem(given.problem)
-        if not given.files:
-            raise Problem("forms.photo_wanted")
-        photos = [*already, *given.files]
-        if len(photos) > self.at_most:
-            raise Problem("forms.too_many_photos", at_most=self.at_most)
-        if len(photos) == self.at_most:
-            return photos
-        raise More(photos)
+        if given.value == "enough" and self.begun(given):
+            return list(given.answers[self.name])
+        raise Problem("forms.photo_wanted")
 
     def choices(self, noun: str, given: Given) -> list[tuple[str, Label]]:
-        return [("enough", Words("forms.enough_photos"))] if given.partial else []
+        return [("enough", Words("forms.enough"))] if self.begun(given) else []
 
     def show(self, noun: str, answer: Any) -> Label:
         return Words("forms.photos", {"count": len(answer)})
 
+    def begun(self, given: Given) -> bool:
+        return bool(given.answers.get(self.name))
+
 
 @dataclass(frozen=True)
 class Find(Field):
-    """One of many, by what people type: the search gives `(value, name)` candidates."""
+    """One of many, by what people type.
 
-    search: Callable[[str], Sequence[tuple[str, str]]] = field(default=lambda _: ())
+    Args:
+        search: the values that a text may mean; several are offered to choose from.
+        name_of: the name of a value; None if there is no such value.
+        explain: what to say of the value found in a text.
+        others: values besides those that are searched, labelled `<noun>.<name>_<value>`.
+    """
+
+    search: Callable[[str], Sequence[str]] = field(default=lambda _: ())
     name_of: Callable[[str], str | None] = field(default=str)
-    unsure: bool = False
+    explain: Callable[[str, str], Label | None] = field(default=lambda _typed, _value: None)
+    others: tuple[str, ...] = ()
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        return self.others
 
     def read(self, given: Given) -> str:
         if given.value is not None:
-            if given.value != UNSURE and self.name_of(given.value) is None:
+            if given.value not in self.others and self.name_of(given.value) is None:
                 raise Problem("forms.not_found")
             return given.value
         found = self.search(_typed(given))
         if not found:
             raise Problem("forms.not_found")
         if len(found) > 1:
-            raise More([value for value, _ in found[:9]])
-        return found[0][0]
+            raise More(list(found[:9]))
+        return found[0]
 
     def choices(self, noun: str, given: Given) -> list[tuple[str, Label]]:
-        found: list[tuple[str, Label]] = [
-            (value, self.show(noun, value)) for value in given.partial or ()
-        ]
-        return [*found, (UNSURE, self.show(noun, UNSURE))] if self.unsure else found
+        values = (*(given.partial or ()), *self.others)
+        return [(value, self.show(noun, value)) for value in values]
 
     def show(self, noun: str, answer: Any) -> Label:
-        if answer == UNSURE:
-            return Words(f"{noun}.{self.name}_{UNSURE}")
+        if answer in self.others:
+            return Words(f"{noun}.{self.name}_{answer}")
         return Said(self.name_of(answer) or answer)
+
+    def counts(self, digits: str, given: Given) -> bool:
+        """A number is looked for (a département); one digit chooses among what was found."""
+        return len(digits) == 1 and self.begun(given)
+
+    def understood(self, noun: str, typed: str, answer: Any) -> Label | None:
+        return self.explain(typed, answer)
 
 
 @dataclass(frozen=True)
 class Lines(Field):
     """Several short texts, one a line."""
+
+    free: ClassVar[bool] = True
 
     at_least: int = 2
     at_most: int = 10
@@ -299,149 +343,3 @@ class Moment(Field):
 
     def show(self, noun: str, answer: Any) -> Label:
         return Words("forms.moment", {"at": datetime.fromisoformat(answer)})
-
-
-@dataclass(frozen=True)
-class State:
-    """Where a person is in a form. It is kept as plain data in their draft.
-
-    Attributes:
-        step: the field being asked, or `review`, or `edit`.
-        answers: by field; None for one that was skipped.
-        trail: the fields answered, in order, for going back.
-        partial: what was given so far for the field being asked.
-        extras: whether the optional fields are being asked.
-    """
-
-    step: str
-    answers: dict[str, Any]
-    trail: tuple[str, ...] = ()
-    partial: Any = None
-    extras: bool = False
-
-    def kept(self) -> dict[str, Any]:
-        return {**vars(self), "trail": list(self.trail)}
-
-    @classmethod
-    def from_kept(cls, kept: Mapping[str, Any]) -> "State":
-        return cls(**{**kept, "trail": tuple(kept["trail"])})
-
-
-@dataclass(frozen=True)
-class Form:
-    """Questions in order, then a review, then `submit`.
-
-    Args:
-        name: short; it is in every action of the form.
-        noun: where its words stand.
-        fields: the required ones come first.
-        submit: called with the request, the store, what the form is about, and the answers.
-        begin: answers known before the first question, from the request, the store and `about`.
-        who: who may fill it; checked at each answer.
-        halt: the name of a message if these answers end the form and erase its draft.
-        reviewed: whether answers are shown again before they are sent.
-    """
-
-    name: str
-    noun: str
-    fields: tuple[Field, ...]
-    submit: Callable[..., Any]
-    begin: Callable[..., dict[str, Any]] | None = None
-    who: Callable[..., bool] = lambda _: True
-    halt: Callable[[Answers], str | None] = lambda _: None
-    reviewed: bool = True
-
-    def field(self, name: str) -> Field | None:
-        return next((one for one in self.fields if one.name == name), None)
-
-    def start(self, given: Mapping[str, Any]) -> State:
-        return self._onward(State(step="", answers=dict(given)))
-
-    def resume(self, state: State) -> State:
-        """A draft in this version of the form; if that changed, at its first unanswered step."""
-        trail = tuple(name for name in state.trail if self.field(name))
-        known = state.step in (REVIEW, EDIT) or self.field(state.step) is not None
-        state = replace(state, trail=trail)
-        return state if known else self._onward(replace(state, partial=None))
-
-    def complete(self, state: State) -> bool:
-        """Whether it can be sent: every required question that applies has its answer."""
-        return self._next(state.answers, extras=False) is None
-
-    def advance(self, state: State, given: Given) -> State:
-        """Take an answer to the field being asked.
-
-        Raises:
-            Problem: it cannot be taken; the state stays as it was.
-        """
-        asked = self.field(state.step)
-        if asked is None:
-            raise Problem("forms.choose")
-        try:
-            answer = asked.read(replace(given, partial=state.partial, answers=state.answers))
-        except More as more:
-            return replace(state, partial=more.partial)
-        return self._answered(state, answer)
-
-    def skip(self, state: State) -> State:
-        asked = self.field(state.step)
-        if asked is None or not asked.optional:
-            raise Problem("forms.cannot_skip")
-        if state.partial is not None:
-            return self._answered(state, state.partial)
-        return self._answered(state, None)
-
-    def back(self, state: State) -> State:
-        """To the question before; from the first one, nothing changes."""
-        if state.step == EDIT:
-            return replace(state, step=REVIEW)
-        if not state.trail:
-            raise Problem("forms.first_question")
-        return replace(state, step=state.trail[-1], trail=state.trail[:-1], partial=None)
-
-    def edit(self, state: State, name: str) -> State:
-        """Ask one field again."""
-        if self.field(name) is None:
-            raise Problem("forms.choose")
-        return replace(state, step=name, partial=None)
-
-    def add_extras(self, state: State) -> State:
-        """Ask the optional questions."""
-        return self._onward(replace(state, extras=True))
-
-    def _answered(self, state: State, answer: Any) -> State:
-        answers = {**state.answers, state.step: answer}
-        trail = tuple(name for name in state.trail if name != state.step)
-        return self._onward(
-            replace(state, answers=answers, trail=(*trail, state.step), partial=None)
-        )
-
-    def _onward(self, state: State) -> State:
-        return replace(state, step=self._next(state.answers, state.extras) or REVIEW)
-
-    def _next(self, answers: Answers, extras: bool) -> str | None:
-        for one in self.fields:
-            wanted = one.name not in answers and one.applies(answers)
-            if wanted and (extras or not one.optional):
-                return one.name
-        return None
-
-
-@dataclass(frozen=True)
-class Open:
-    """What a handler returns to open a form.
-
-    Args:
-        about: what it is about (an id), if anything; each has a draft of its own.
-        given: answers known already, besides those that the form begins with.
-        fresh: begin anew even if there is a draft.
-    """
-
-    form: Form
-    about: str = ""
-    given: Mapping[str, Any] = field(default_factory=dict)
-    fresh: bool = False
-
-    @property
-    def key(self) -> str:
-        return f"{self.form.name}.{self.about}" if self.about else self.form.name
