@@ -9,29 +9,32 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
+from urllib.parse import urlsplit
 
+import aiohttp
 import structlog
 import typer
-from pydantic import ValidationError
-from sqlalchemy.exc import SQLAlchemyError
 
+from bot.addresses import check_free, is_loopback_host, on_network, on_this_machine
+from bot.cli import FAILED, MISUSED, Failed, Misused, exit_code, log_to_stderr
 from bot.clock import Clock
 from bot.platforms.web.demo import Demo
+from bot.platforms.web.health import prove_write
 from bot.platforms.web.platform import WebChat
 from bot.service import Service
-from bot.settings import Settings, SettingsRefused, own_secret
+from bot.settings import Channels, Settings, load
 from storage import migrate as migrations
 from storage.database import Database, NotMigrated
 from storage.grants import Role
-from storage.keys import KeyRefused
+from storage.lock import only_server
+from storage.store import Store
 
 app = typer.Typer(
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -39,77 +42,90 @@ app = typer.Typer(
 log = structlog.get_logger()
 
 SWITCH = 0.0005  # seconds for which a thread may keep others from running
+LONGEST_SCOPE = 80
+MANDATES = (Role.delegate, Role.substitute)
 
 
-class Failed(Exception):
-    """What went wrong, in one line for the operator."""
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("preau")
+
+
+@app.callback(invoke_without_command=True)
+def preau(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """The chat assistant of a committee's partners."""
+    log_to_stderr(logging.CRITICAL)  # one line says what went wrong; `run` and `demo` log
+    if version:
+        print(f"preau {_version()}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help(), file=sys.stderr)
+        raise typer.Exit(MISUSED)
 
 
 @contextmanager
-def _one_line() -> Iterator[None]:
-    """One clear line per error: exit 1 when it failed, 2 when it was misused."""
+def _reached(settings: Settings) -> Iterator[Database]:
+    """The database as it is, closed afterwards."""
     try:
-        yield
-    except (SettingsRefused, ValidationError, ValueError) as error:
-        _say(_first_line(error), 2)
-    except NotMigrated:
-        _say("the database is not at this version: run `preau migrate`", 1)
-    except KeyRefused:
-        _say("SECRET_KEY does not open this database: it was made with another one", 1)
-    except (Failed, OSError) as error:
-        _say(str(error), 1)
-    except SQLAlchemyError as error:
-        _say(f"the database does not answer: {_first_line(error.__cause__ or error)}", 1)
+        database = Database(settings.database_url, settings.secrets())
+    except OSError as error:
+        raise Failed(f"PREAU_DATABASE_URL: {error.strerror}: {error.filename}") from None
+    try:
+        yield database
+    finally:
+        database.close()
 
 
-def _first_line(error: BaseException) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"PREAU_{'_'.join(map(str, first['loc'])).upper()}: {first['msg']}"
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+@contextmanager
+def _opened(settings: Settings) -> Iterator[Database]:
+    """The database, at this version and open; closed afterwards."""
+    settings.secrets()
+    if settings.sqlite_path is not None and not settings.sqlite_path.exists():
+        raise NotMigrated  # and nothing is made: the path may be wrong
+    with _reached(settings) as database:
+        if not migrations.is_current(database.engine):
+            raise NotMigrated
+        database.open()
+        yield database
 
 
-def _say(line: str, code: int) -> NoReturn:
-    print(f"preau: {line}", file=sys.stderr)
-    raise typer.Exit(code)
-
-
-def _log_to_stderr() -> None:
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a tick skipped is no news
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-
-
-def _database(settings: Settings) -> Database:
-    """The database, migrated and open."""
-    database = Database(settings.database_url, settings.secrets())
-    if not migrations.is_current(database.engine):
-        raise NotMigrated
-    database.open()
-    return database
+@contextmanager
+def _alone(path: Path | None) -> Iterator[None]:
+    """The only server of an SQLite file."""
+    try:
+        with only_server(path):
+            yield
+    except PermissionError as error:
+        raise Failed(f"{error.strerror}: {error.filename}") from None
 
 
 @app.command()
 def run() -> None:
     """Serve every platform whose settings are there."""
-    _log_to_stderr()
-    with _one_line():
-        settings = Settings()
-        database = _database(settings)
-        if not settings.collects:
-            log.warning("PREAU_CONTROLLER and PREAU_DPO_CONTACT are not set: nothing is collected")
+    log_to_stderr()
+    settings = load()
+    if settings.channels is Channels.strict:
+        raise Misused("PREAU_CHANNELS: strict does not exist yet, and open is not what was asked")
+    with _opened(settings) as database, _alone(settings.sqlite_path):
+        check_free(settings.web_host, settings.web_port)
+        for line in settings.warnings():
+            log.warning(line)
         clock = Clock()
-        web = WebChat(settings, database, clock)
-        _serve(settings, database, clock, web, lambda port: f"http://{settings.web_host}:{port}")
+        _serve(
+            settings,
+            database,
+            clock,
+            WebChat(settings, database, clock),
+            lambda port: on_network(settings.web_host, port),
+            lambda address: log.info(
+                "started", version=_version(), address=address, database=settings.database_kind
+            ),
+        )
+    log.info("stopped")
 
 
 def _serve(
@@ -118,12 +134,15 @@ def _serve(
     clock: Clock,
     web: WebChat,
     address: Callable[[int], str],
-    tell: Callable[[str], None] = lambda _: None,
-    demo: Callable[[Service], None] = lambda _: None,
+    tell: Callable[[str], None],
+    attach: Callable[[Service], None] = lambda _: None,
 ) -> None:
     """Run until stopped by a signal; say `ready` once `/readyz` answers 200."""
     import handlers  # noqa: F401 (declares every command)
     from scheduled import jobs
+
+    now = clock.now()
+    database.write_now(lambda store: prove_write(store, now))
 
     # A writer lets go of the interpreter at each statement and would wait 5 ms to have it back
     # from a busy event loop: votes then take three times as long.
@@ -131,36 +150,45 @@ def _serve(
 
     async def main() -> None:
         service = Service(settings, database, clock, [web], jobs(settings))
-        demo(service)
+        attach(service)
         stopped = asyncio.Event()
         for name in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(name, stopped.set)
         await service.start()
         running = asyncio.create_task(service.wait())
-        listening = asyncio.create_task(web.listening.wait())
-        await asyncio.wait([running, listening], return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            running.result()
-        assert web.port is not None
-        print(f"ready {address(web.port)}", flush=True)
-        tell(address(web.port))
-        gc.collect()
-        gc.freeze()  # what was loaded at start stays: the collector need not look at it again
+        ready = asyncio.create_task(_ready(web))
         stopping = asyncio.create_task(stopped.wait())
-        await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([running, ready, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if ready.done():
+            print(f"ready {address(ready.result())}", flush=True)
+            tell(address(ready.result()))
+            gc.collect()
+            gc.freeze()  # what was loaded at start stays: the collector need not look at it again
+            await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
         failed = running.done() and not stopped.is_set()
         await service.stop()
-        for task in (running, listening, stopping):
+        for task in (running, ready, stopping):
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
+            with contextlib.suppress(asyncio.CancelledError, OSError):
                 await task
         if failed:
+            check_free(settings.web_host, settings.web_port)  # says it, if that is why
             raise Failed("a platform ended by itself; see the log")
 
-    try:
-        asyncio.run(main())
-    finally:
-        database.close()
+    asyncio.run(main())
+
+
+async def _ready(web: WebChat) -> int:
+    """Wait until `/readyz` answers 200; return the port."""
+    await web.listening.wait()
+    assert web.port is not None
+    address = f"{on_this_machine(web.settings.web_host, web.port)}/readyz"
+    async with aiohttp.ClientSession() as http:
+        while True:
+            async with http.get(address) as response:
+                if response.status == 200:
+                    return web.port
+            await asyncio.sleep(0.5)
 
 
 @app.command()
@@ -170,93 +198,112 @@ def demo(
     fresh: Annotated[bool, typer.Option(help="Begin anew.")] = False,
 ) -> None:
     """Show everything on a believable committee, with nothing to configure."""
-    from bot.demo import DEMO_DIR, prepare, tell_about
+    from bot.demo import DATABASE, DEMO_DIR, SECRET, prepare, tell_about
 
-    _log_to_stderr()
-    with _one_line():
-        base = Settings()
-        folder = Path(os.environ.get("PREAU_DEMO_DIR", DEMO_DIR))
-        settings = Settings(
-            database_url=f"sqlite:///{folder / 'preau.db'}",
-            secret_key=None,
-            secret_key_file=own_secret(folder / "secret"),
-            data_dir=folder,
-            controller="Démonstration",
-            dpo_contact="demonstration@example.org",
-            web_host="0.0.0.0" if lan else base.web_host,  # noqa: S104 (asked for, behind a key)
-            web_port=base.web_port if port is None else port,
-            web_chat=True,
-            public_url=None,
-        )
+    log_to_stderr(logging.WARNING)
+    folder = Path(os.environ.get("PREAU_DEMO_DIR") or DEMO_DIR)
+    base = load()
+    settings = load(
+        database_url=f"sqlite:///{folder / DATABASE}",
+        secret_key=None,
+        secret_key_file=folder / SECRET,
+        previous_secret_keys=[],
+        data_dir=folder,
+        controller="Démonstration",
+        dpo_contact="demonstration@example.org",
+        web_host="0.0.0.0" if lan else base.web_host,  # noqa: S104 (asked for, behind a key)
+        web_port=base.web_port if port is None else port,
+        web_chat=True,
+        public_url=None,
+    )
+    key = None if is_loopback_host(settings.web_host) else secrets.token_urlsafe(12)
+    public_host = urlsplit(base.public_url or "").hostname
+    with _alone(folder / DATABASE):
+        check_free(settings.web_host, settings.web_port)
         prepared = prepare(settings, fresh=fresh)
-        key = secrets.token_urlsafe(12) if lan else None
-        database, clock = prepared.database, prepared.clock
-        demo_web = Demo(prepared.accounts, prepared.advance, key)
-        web = WebChat(settings, database, clock, demo_web)
-        _serve(
+        web_demo = Demo(
             settings,
-            database,
-            clock,
-            web,
-            lambda port: f"http://{'127.0.0.1' if lan else settings.web_host}:{port}",
-            lambda address: tell_about(address, key, prepared),
-            prepared.attach,
+            prepared.accounts,
+            prepared.advance,
+            key,
+            hosts=[public_host] if public_host else [],
         )
+        with contextlib.closing(prepared.database) as database:
+            _serve(
+                settings,
+                database,
+                prepared.clock,
+                WebChat(settings, database, prepared.clock, web_demo),
+                lambda port: on_this_machine(settings.web_host, port),
+                lambda address: tell_about(address, key, prepared, base.public_url),
+                prepared.attach,
+            )
 
 
 @app.command()
 def migrate() -> None:
     """Bring the database to the tables of this version."""
-    with _one_line():
-        settings = Settings()
-        database = Database(settings.database_url, settings.secrets())
-        migrations.upgrade(database.engine)
-        database.open()
-        database.close()
-        print("the database is at this version")
+    with _reached(load()) as database:
+        migrations.is_current(database.engine)  # or made by a newer version
+        try:
+            database.open()  # the secret is looked at before anything is changed
+        except NotMigrated:
+            migrations.upgrade(database.engine)
+            database.open()
+            done = True
+        else:
+            done = migrations.upgrade(database.engine)
+    if done:
+        print(f"migrated: the database is at this version ({migrations.HEAD})")
+    else:
+        print(f"nothing to do: the database is at this version ({migrations.HEAD})")
 
 
 @app.command()
 def invite(
     role: Annotated[Role | None, typer.Option(help="Role that the invitation gives.")] = None,
-    organisation: Annotated[str | None, typer.Option(help="Organisation to speak for.")] = None,
+    organisation: Annotated[
+        str | None, typer.Option(help="Organisation for which a delegate or substitute speaks.")
+    ] = None,
     group: Annotated[str | None, typer.Option(help="Working group.")] = None,
-    uses: Annotated[int, typer.Option(min=1, help="How often it serves.")] = 1,
+    uses: Annotated[int, typer.Option(min=1, help="How often it serves: once.")] = 1,
     days: Annotated[int, typer.Option(min=1, max=90, help="How long it serves.")] = 7,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make an invitation and print its code, once."""
-    with _one_line():
-        settings = Settings()
-        database = _database(settings)
-        now = Clock().now()
-        expires_at = now + timedelta(days=days)
+    if role is None:
+        raise Misused(f"say what the invitation gives: --role {'|'.join(Role)}")
+    if uses != 1:
+        raise Misused("an invitation to a role serves once: make one for each person")
+    if role in MANDATES and organisation is None:
+        raise Misused(f"a {role} speaks for somebody: say --organisation")
+    if role not in MANDATES and organisation is not None:
+        raise Misused(f"a {role} speaks for no organisation: leave out --organisation")
+    if role in MANDATES and group is not None:
+        raise Misused(f"a {role} is so everywhere: leave out --group")
+    scope = f"group:{group}" if group else ""
+    if len(scope) > LONGEST_SCOPE:
+        raise Misused("that name of a group is too long")
+    settings = load()
+    now = Clock().now()
+    expires_at = now + timedelta(days=days)
 
-        def make(store: Any) -> str:
-            if organisation is not None and store.organisations.get(organisation) is None:
-                known = ", ".join(sorted(store.organisations.names(now.date()))) or "none yet"
-                raise ValueError(f"no organisation {organisation} (known: {known})")
-            return str(
-                store.invitations.invite(
-                    role=role,
-                    expires_at=expires_at,
-                    now=now,
-                    organisation_id=organisation,
-                    scope=f"group:{group}" if group else "",
-                    uses=uses,
-                )
-            )
+    def make(store: Store) -> str:
+        if organisation is not None and store.organisations.get(organisation) is None:
+            known = ", ".join(sorted(store.organisations.names(now.date()))) or "none yet"
+            raise Misused(f"no organisation {organisation} (known: {known})")
+        return store.invitations.invite(
+            role=role, expires_at=expires_at, now=now, organisation_id=organisation, scope=scope
+        )
 
-        try:
-            code = database.write_now(make)
-        finally:
-            database.close()
-        base = settings.public_url or f"http://{settings.web_host}:{settings.web_port}"
-        links = {"web": f"{base.rstrip('/')}/#code={code}"}
-        if as_json:
-            print(json.dumps({"code": code, "links": links, "expires": expires_at.isoformat()}))
-        else:
-            print(f"{code}\n{links['web']}\nuntil {expires_at:%Y-%m-%d %H:%M} UTC")
+    with _opened(settings) as database:
+        code = database.write_now(make)
+    base = settings.public_url or on_network(settings.web_host, settings.web_port)
+    link = f"{base}/#code={code}"
+    if as_json:
+        print(json.dumps({"code": code, "links": {"web": link}, "expires": expires_at.isoformat()}))
+    else:
+        print(f"{code}\n{link}\nuntil {expires_at:%Y-%m-%d %H:%M} UTC")
 
 
 @app.command()
@@ -264,15 +311,19 @@ def doctor() -> None:
     """Explain each setting, and say what would keep `run` from working."""
     from bot.doctor import examine
 
-    with _one_line():
-        report = examine()
-        print(report.text)
-        if not report.well:
-            raise typer.Exit(1)
+    findings = examine()
+    print(findings.text)
+    if not findings.well:
+        raise typer.Exit(FAILED)
 
 
-def main() -> None:
-    app()
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The command.
+
+    Args:
+        arguments: without the program's name; None takes those of the process.
+    """
+    sys.exit(exit_code(lambda: app(arguments, prog_name="preau", standalone_mode=False)))
 
 
 if __name__ == "__main__":

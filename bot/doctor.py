@@ -1,14 +1,30 @@
-"""What an operator wants to know at 3 a.m.: each setting, and whether `run` would work."""
+"""What an operator wants to know at 3 a.m.: each setting, and whether `run` would work.
 
+It looks and changes nothing: it makes no file, and opens the database for reading only.
+"""
+
+import os
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.pool import NullPool
 
-from bot.settings import Settings, SettingsRefused
+from bot.addresses import NoAddress, NotFree, check_free, on_this_machine
+from bot.cli import why_not_opened
+from bot.settings import Channels, Settings, SettingsRefused, load_what_can_be
 from storage import migrate
-from storage.database import Database, NotMigrated
-from storage.keys import KeyRefused
+from storage.database import NotMigrated
+from storage.keys import KeyRefused, Keyring, WrappedKey
+
+PATIENCE = 2  # seconds
 
 
 @dataclass(frozen=True)
@@ -18,17 +34,36 @@ class Findings:
 
 
 def examine() -> Findings:
-    """Look at the settings and the database; change nothing."""
-    settings = Settings()
+    """Look at the settings, the database, the folders and the port; change nothing.
+
+    Raises:
+        SettingsRefused: `.env` cannot be read at all.
+    """
+    settings, refused = load_what_can_be()
+    problems = list(refused.values())
+    notes = settings.warnings()
+    if settings.channels is Channels.strict:
+        problems.append("PREAU_CHANNELS: strict does not exist yet; `run` refuses it")
+    problems += _problems_of_folders(settings)
+    if "database_url" not in refused:
+        problems += _problems_of_database(settings)
+    if not refused.keys() & {"web_host", "web_port"}:
+        try:
+            check_free(settings.web_host, settings.web_port)
+        except NoAddress as error:
+            problems.append(str(error))
+        except NotFree as error:
+            if _serves(settings):
+                notes.append(f"preau serves port {settings.web_port} now")
+            else:
+                problems.append(str(error))
     lines = ["Settings (PREAU_…):"]
     for name, field in Settings.model_fields.items():
-        shown = _shown(getattr(settings, name))
+        shown = "(refused)" if name in refused else _shown(getattr(settings, name))
         lines.append(f"  {name.upper():22} {shown:28} {field.description}")
-    problems = _problems(settings)
     lines.append("")
     lines += [f"PROBLEM  {problem}" for problem in problems] or ["All is well."]
-    if not settings.collects:
-        lines.append("NOTE     nothing is collected until CONTROLLER and DPO_CONTACT are set")
+    lines += [f"NOTE     {note}" for note in notes]
     return Findings("\n".join(lines), well=not problems)
 
 
@@ -40,30 +75,94 @@ def _shown(value: object) -> str:
         return f"({len(value)} set)"
     if value is None or value == []:
         return "-"
-    text = str(value)
-    if "://" in text and "@" in text:
-        scheme, _, rest = text.partition("://")
-        return f"{scheme}://…@{rest.rpartition('@')[2]}"
-    return text
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)
+    shown = str(value)
+    if shown.startswith("postgresql://"):
+        url = make_url(shown)
+        host = f"{url.host or ''}{f':{url.port}' if url.port else ''}"
+        return f"postgresql://{host}/{url.database or ''}"
+    return shown
 
 
-def _problems(settings: Settings) -> list[str]:
+def _problems_of_folders(settings: Settings) -> list[str]:
+    """Folders in which `run` could not write."""
+    wanted = {"PREAU_DATA_DIR": settings.data_dir}
+    if settings.sqlite_path is not None:
+        wanted["PREAU_DATABASE_URL"] = settings.sqlite_path.parent
+    problems = []
+    for name, folder in wanted.items():
+        nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        if not nearest.is_dir():
+            problems.append(f"{name}: {nearest} is no folder")
+        elif not os.access(nearest, os.W_OK | os.X_OK):
+            problems.append(f"{name}: {nearest} cannot be written to")
+    path = settings.sqlite_path
+    if path is not None and path.is_file() and not os.access(path, os.W_OK):
+        problems.append(f"PREAU_DATABASE_URL: {path} cannot be written to")
+    return problems
+
+
+def _problems_of_database(settings: Settings) -> list[str]:
+    """What keeps the secret and the database from fitting together."""
     try:
         secrets = settings.secrets()
-    except SettingsRefused as refused:
-        return [str(refused)]
-    database = Database(settings.database_url, secrets)
+    except SettingsRefused as error:
+        problems, secrets = [str(error)], []
+    else:
+        problems = []
     try:
-        if not migrate.is_current(database.engine):
-            return ["the database is not at this version: run `preau migrate`"]
-        database.open()
-    except NotMigrated:
-        return ["the database has no tables: run `preau migrate`"]
-    except KeyRefused:
-        return ["SECRET_KEY does not open this database"]
-    except SQLAlchemyError as error:
-        cause = str(error.__cause__ or error).strip().splitlines()
-        return [f"the database does not answer: {cause[0] if cause else error}"]
+        with _looked_at(settings) as connection:
+            if migrate.is_current(connection):
+                _open_keys(connection, secrets)
+            else:
+                problems.append(why_not_opened(NotMigrated()))
+    except (NotMigrated, migrate.NewerDatabase, KeyRefused, DatabaseError) as error:
+        problems.append(why_not_opened(error))
+    return problems
+
+
+def _open_keys(connection: Connection, secrets: list[str]) -> None:
+    rows = connection.execute(text("SELECT purpose, version, sealed FROM keys"))
+    kept = [WrappedKey(*row) for row in rows]
+    if secrets and kept:  # new keys are made at the first start
+        Keyring.open(secrets, kept)
+
+
+@contextmanager
+def _looked_at(settings: Settings) -> Iterator[Connection]:
+    """A connection that can only read.
+
+    Raises:
+        NotMigrated: there is no file yet.
+    """
+    path = settings.sqlite_path
+    arguments: dict[str, Any]
+    if path is None:
+        url = make_url(settings.database_url).set(drivername="postgresql+psycopg")
+        options = "-c default_transaction_read_only=on"
+        arguments = {"options": options, "connect_timeout": PATIENCE}
+    else:
+        if not path.exists():
+            raise NotMigrated
+        # Without a log nobody is writing; to look at one with a log, SQLite needs its index beside.
+        how = "mode=ro" if Path(f"{path}-wal").exists() else "immutable=1"
+        url = make_url(f"sqlite:///{path.absolute().as_uri()}?{how}&uri=true")
+        arguments = {}
+    engine = create_engine(url, poolclass=NullPool, connect_args=arguments)
+    try:
+        with engine.connect() as connection:
+            yield connection
     finally:
-        database.close()
-    return []
+        engine.dispose()
+
+
+def _serves(settings: Settings) -> bool:
+    """Whether it is Préau that answers at the port."""
+    address = on_this_machine(settings.web_host, settings.web_port)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{address}/readyz", timeout=PATIENCE) as answer:
+            return bool(answer.read(100) == b"ready\n")
+    except (OSError, ValueError):
+        return False

@@ -65,14 +65,16 @@ def downgrade(engine: Engine, revision: str, scripts: Path = MIGRATIONS) -> None
         command.downgrade(config, revision)
 
 
-def is_current(engine: Engine) -> bool:
+def is_current(database: Engine | Connection) -> bool:
     """Whether the database has exactly the tables of this version.
 
     Raises:
         NewerDatabase: it has those of a version that is not known here.
     """
-    with engine.connect() as connection:
-        at = _revision(connection)
+    if isinstance(database, Engine):
+        with database.connect() as connection:
+            return is_current(connection)
+    at = _revision(database)
     if at is not None and at not in REVISIONS:
         raise NewerDatabase
     return at == HEAD

@@ -2,21 +2,26 @@
 
 import json
 import shutil
-import socket
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from sqlalchemy.exc import DatabaseError
+
+from bot.addresses import on_network
+from bot.cli import Failed, why_not_opened
 from bot.clock import MovableClock
 from bot.demo.seed import PERSONAS, address_of, seed
 from bot.service import Service
-from bot.settings import Settings
+from bot.settings import Settings, SettingsRefused, own_secret
 from storage import migrate
-from storage.database import Database
+from storage.database import Database, Unavailable
+from storage.keys import KeyRefused
 
 DEMO_DIR = ".demo"
-_CLOCK = "clock.json"
+DATABASE, SECRET, _CLOCK = "preau.db", "secret", "clock.json"
 
 
 @dataclass
@@ -43,19 +48,39 @@ class Prepared:
 
 
 def prepare(settings: Settings, *, fresh: bool) -> Prepared:
-    """Open the demo's database, seeded on first use; `fresh` begins anew."""
+    """Open the demo's database, seeded on first use; `fresh` begins anew.
+
+    Raises:
+        Failed: what is there cannot be opened.
+    """
     folder = settings.data_dir
     if fresh:
-        for path in (*folder.glob("preau.db*"), folder / _CLOCK):
-            path.unlink(missing_ok=True)
+        for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", SECRET, _CLOCK):
+            (folder / name).unlink(missing_ok=True)
+    own_secret(folder / SECRET)
     clock = MovableClock(_ahead(folder / _CLOCK))
-    database = Database(settings.database_url, settings.secrets())
-    if not migrate.is_current(database.engine):
-        migrate.upgrade(database.engine)
-    database.open()
-    database.write_now(lambda store: seed(store, settings, clock.now()))
+    try:
+        database = _seeded(settings, clock.now())
+    except SettingsRefused as error:
+        raise Failed(f"{error}; `preau demo --fresh` begins anew") from None
+    except (migrate.NewerDatabase, KeyRefused, Unavailable, DatabaseError, sqlite3.Error) as error:
+        why = why_not_opened(error)
+        raise Failed(f"the demo in {folder}: {why}; `preau demo --fresh` begins anew") from None
     accounts = {persona: address_of(key) for persona, key in PERSONAS.items()}
     return Prepared(settings, database, clock, accounts)
+
+
+def _seeded(settings: Settings, now: datetime) -> Database:
+    database = Database(settings.database_url, settings.secrets())
+    try:
+        if not migrate.is_current(database.engine):
+            migrate.upgrade(database.engine)
+        database.open()
+        database.write_now(lambda store: seed(store, settings, now))
+    except BaseException:
+        database.close()
+        raise
+    return database
 
 
 def _ahead(path: Path) -> timedelta:
@@ -65,18 +90,13 @@ def _ahead(path: Path) -> timedelta:
         return timedelta()
 
 
-def local_address() -> str:
-    """This machine's address on its local network. Nothing is sent to find it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-        except OSError:
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])
+def tell_about(address: str, key: str | None, prepared: Prepared, public_url: str | None) -> None:
+    """What a newcomer needs to know, on the terminal.
 
-
-def tell_about(address: str, key: str | None, prepared: Prepared) -> None:
-    """What a newcomer needs to know, on the terminal."""
+    Args:
+        key: what others on the network must bring, if they may come.
+        public_url: the address at which they come, if it is not this machine's own.
+    """
     width = min(shutil.get_terminal_size().columns, 80)
     print("-" * width)
     print(f"Préau, the demo: open {address} and choose who you are.")
@@ -84,8 +104,8 @@ def tell_about(address: str, key: str | None, prepared: Prepared) -> None:
     if key is not None:
         from bot.documents.qr import qr_terminal
 
-        port = address.rpartition(":")[2]
-        entrance = f"http://{local_address()}:{port}/?key={key}"
+        port = int(address.rpartition(":")[2])
+        entrance = f"{public_url or on_network(prepared.settings.web_host, port)}/?key={key}"
         print(f"On a phone of the same network: {entrance}")
         print(qr_terminal(entrance))
     print(f"Its data is in {prepared.settings.data_dir}/ and stays there; --fresh begins anew.")
