@@ -221,12 +221,18 @@ class Sessions:
             )
         )
 
-    def redemption(self, code: str, request: str, now: datetime) -> Redemption | None:
-        """What the same request with the same code was given some minutes ago."""
-        wanted = select(Redemption).where(
-            Redemption.key == f"{tidy_code(code)} {request}", Redemption.made_at > now - ANSWERED
+    def take_redemption(self, code: str, request: str, now: datetime) -> tuple[int, bool] | None:
+        """The account to which some minutes ago the same request was let in, and if signed in."""
+        same = (
+            delete(Redemption)
+            .where(
+                Redemption.key == f"{tidy_code(code)} {request}",
+                Redemption.made_at > now - ANSWERED,
+            )
+            .returning(Redemption.account_id, Redemption.signed_in)
         )
-        return self.session.scalars(wanted).first()
+        found = self.session.execute(same).first()
+        return None if found is None else (found[0], found[1])
 
     def redeem_return_code(self, typed: str) -> int | None:
         """Use up a return code; return the account it stands for."""

@@ -1,11 +1,14 @@
 """One update, one transaction; a poisoned one is set aside."""
 
+import asyncio
+from datetime import timedelta
+
 import pytest
 from sqlalchemy.exc import OperationalError
 
 from bot import dispatcher
-from bot.messages import Request
-from storage.conversations import Applied, Seen
+from bot.messages import Reply, Request
+from storage.conversations import Applied, Conversations, Seen
 from storage.store import Store
 from tests.people import Stage
 
@@ -56,3 +59,61 @@ async def test_an_update_that_always_fails_is_set_aside(
 async def address(stage: Stage) -> str:
     accounts = await stage.db.read(lambda store: store.people.accounts_of(1))
     return accounts[0].address
+
+
+async def test_an_update_that_cannot_even_be_loaded_is_set_aside(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = await stage.newcomer()
+
+    def damaged(*_: object, **__: object) -> None:
+        raise ValueError("a row that cannot be read")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Conversations, "find", damaged)
+        status, _ = await parent.post("/api/v1/messages", {"id": "damaged", "text": "menu"})
+        assert status == 200
+    assert (await parent.look()).events == []
+    again, _ = await parent.post("/api/v1/messages", {"id": "damaged", "text": "menu"})
+    assert again == 200
+    assert (await parent.look()).events == [], "it is never applied again"
+    assert (await parent.say("aide")).messages, "and holds up nothing"
+
+
+async def test_a_closing_waits_for_what_is_in_hand(stage: Stage) -> None:
+    before = stage.clock.now()
+    with stage.service.dispatcher.in_hand(before):
+        stage.clock.advance_to(before + timedelta(minutes=5))
+        assert stage.service.dispatcher.settled_until() == before
+    assert stage.service.dispatcher.settled_until() == stage.clock.now()
+
+
+async def test_updates_that_wait_together_are_applied_apart(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of a group that fails undoes none of the others, and each chat is answered once."""
+    people = [await stage.newcomer() for _ in range(6)]
+    real = dispatcher.converse
+
+    def some_fail(request: Request, store: Store) -> list[Reply]:
+        if request.text == "broken":
+            store.people.get(request.person).academie = "99"
+            raise RuntimeError("a handler with a bug")
+        return real(request, store)
+
+    monkeypatch.setattr(dispatcher, "converse", some_fail)
+    words = ["menu", "broken", "aide", "broken", "menu", "aide"]
+    posts = [
+        someone.post("/api/v1/messages", {"id": f"w{n}", "text": word})
+        for n, (someone, word) in enumerate(zip(people, words, strict=True))
+    ]
+    assert {status for status, _ in await asyncio.gather(*posts)} == {200}
+    answers = [await someone.look() for someone in people]
+    assert [len(answer.messages) for answer in answers] == [1] * 6
+    assert ["donnez ce numéro" in answer for answer in answers] == [
+        word == "broken" for word in words
+    ]
+    academies = await stage.db.read(
+        lambda store: [store.people.get(n).academie for n in range(1, 7)]
+    )
+    assert academies == [None] * 6

@@ -197,7 +197,8 @@ class Api:
                 async for item in listening:
                     if time.monotonic() > checked + CHECKED:
                         checked = time.monotonic()
-                        await self.sessions.required(request)
+                        if not await self.sessions.is_open(request):
+                            break
                     if item is CAUGHT_UP:
                         await response.write(b": caught up\n\n")
                     elif item is None:

@@ -142,7 +142,7 @@ class Sessions:
                 store.sessions.try_again(key, WRONG_CODES, window, now)
                 return "unknown_code"
             account, signed_in = admitted
-            if guest is not None:
+            if guest is not None and guest.is_open(now):
                 store.sessions.end_by_id(guest.session_id)
             token = store.sessions.begin(account.id, now, signed_in=signed_in)
             store.sessions.remember_redemption(code, once, account.id, signed_in, now)
@@ -258,8 +258,13 @@ class Sessions:
             self._remembered.popitem(last=False)
         return guest
 
+    async def is_open(self, request: web.Request) -> bool:
+        """Whether the session of who asks still serves."""
+        guest = await self.guest(request)
+        return guest is not None and guest.is_open(self.clock.now())
+
     async def required(self, request: web.Request) -> Visitor:
-        """Who asks; their session is open. Errors are then told in their language."""
+        """Who asks, with an open session. Errors are then told in their language."""
         guest = await self.guest(request)
         if guest is None or not guest.is_open(self.clock.now()):
             raise Denied("no_session", 403)
@@ -285,9 +290,5 @@ class Sessions:
 
 def _given_before(store: Store, code: str, once: str, now: datetime) -> tuple[Account, bool] | None:
     """What the very same request was given, if its answer was lost on the way."""
-    given = store.sessions.redemption(code, once, now)
-    if given is None:
-        return None
-    store.session.delete(given)
-    store.session.flush()
-    return store.session.get_one(Account, given.account_id), given.signed_in
+    given = store.sessions.take_redemption(code, once, now)
+    return None if given is None else (store.session.get_one(Account, given[0]), given[1])

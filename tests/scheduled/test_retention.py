@@ -1,0 +1,79 @@
+"""Each kind of data goes after its period, and not before."""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+
+from scheduled import retention
+from storage.base import Base
+from storage.conversations import Conversation, Draft, Update
+from storage.deliveries import Delivery, Notice
+from storage.files import File
+from storage.grants import Role
+from storage.people import Account, Chat, Person
+from storage.reports import Report
+from storage.sessions import WebSession
+from tests.bot.test_photos import encoded
+from tests.people import Stage, report
+
+
+async def after(stage: Stage, period: timedelta) -> None:
+    stage.clock.advance_to(stage.clock.now() + period)
+    await stage.db.write(lambda store: retention.sweep(store, stage.clock.now()))
+
+
+async def count(stage: Stage, model: type[Base]) -> int:
+    wanted = select(func.count()).select_from(model)
+    return await stage.db.read(lambda store: int(store.session.execute(wanted).scalar_one()))
+
+
+async def test_a_draft_goes_after_thirty_days_with_its_photos(stage: Stage) -> None:
+    teacher = await stage.newcomer()
+    await teacher.say("témoigner")
+    await teacher.send_photo(encoded("JPEG"))
+    await after(stage, timedelta(days=29))
+    assert (await count(stage, Draft), await count(stage, File)) == (1, 1)
+    await after(stage, timedelta(days=2))
+    assert (await count(stage, Draft), await count(stage, File)) == (0, 0)
+
+
+async def test_a_passer_by_goes_and_an_author_stays(stage: Stage) -> None:
+    author = await stage.newcomer()
+    await report(author)
+    await stage.newcomer()
+    secretary = await stage.invited(Role.secretariat)
+    await after(stage, timedelta(days=31))
+    assert await count(stage, Account) == 2
+    assert await count(stage, Report) == 1
+    assert secretary.seen
+
+
+async def test_how_to_reach_an_author_goes_after_a_year(stage: Stage) -> None:
+    await report(await stage.newcomer())
+    await stage.invited(Role.secretariat)
+    await after(stage, timedelta(days=364))
+    assert await count(stage, Account) == 2
+    await after(stage, timedelta(days=2))
+    assert (await count(stage, Account), await count(stage, Chat)) == (1, 1), "a member stays"
+    assert (await count(stage, Report), await count(stage, Person)) == (1, 2)
+
+
+async def test_a_conversation_goes_after_ninety_days(stage: Stage) -> None:
+    parent = await stage.newcomer()
+    await report(parent)
+    await parent.say("Une phrase gardée.")
+    kept = select(Conversation.kept)
+
+    async def said() -> Any:
+        return await stage.db.read(lambda store: store.session.execute(kept).scalar())
+
+    await after(stage, timedelta(days=29))
+    assert await said()
+    assert await count(stage, Update) == 0
+    await after(stage, timedelta(days=2))
+    assert await said() is None
+    assert await count(stage, Delivery) > 0
+    await after(stage, timedelta(days=60))
+    assert (await count(stage, Delivery), await count(stage, Notice)) == (0, 0)
+    assert await count(stage, WebSession) == 0
