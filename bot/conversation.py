@@ -7,6 +7,7 @@ from bot.markup import beginning, clean
 from bot.messages import Label, Refused, Reply, Request, Said, Words
 from bot.rendering import texts_for
 from bot.routing import FORMS
+from bot.texts import normalise
 from storage.reports import ReportState
 from storage.store import Store
 
@@ -85,7 +86,20 @@ def _unasked(request: Request, store: Store) -> routing.Answer:
         return _numbered(request, store)
     if request.files or request.incoming.problem:
         raise Refused(request.incoming.problem or "people.stray_photo")
-    return _stray(request, store)
+    action = _label_of_last(request)
+    return routing.act(action, request, store) if action else _stray(request, store)
+
+
+def _label_of_last(request: Request) -> str | None:
+    """The action whose label was typed as a whole, among the messages that await an answer."""
+    typed = normalise(request.text)
+    fitting = {
+        action
+        for *_, actions in request.context.awaiting
+        for action, label in actions
+        if typed and normalise(label) == typed
+    }
+    return fitting.pop() if len(fitting) == 1 else None
 
 
 def _numbered(request: Request, store: Store) -> routing.Answer:
@@ -113,26 +127,28 @@ def _stray(request: Request, store: Store) -> Reply:
     said, before = clean(request.incoming.text or ""), request.context.kept
     if not said:
         return Reply("people.empty")
-    command = None if before else routing.nearly(said, request)
-    if command is not None:
-        words = texts_for(request.context.language, request.zone).plain(f"commands.{command}")
-        word = words.partition("|")[0]
-        choices: list[tuple[str, Label | str]] = [
-            (f"people.do:{command}", Said(word)),
-            ("people.menu", "people.see_menu"),
-        ]
-        return Reply("people.did_you_mean", word=word, choices=choices)
+    meant = None if before else routing.nearly(said, request)
+    if meant is not None:
+        return _did_you_mean(meant, request)
     kept = f"{before}\n{said}" if before else said
-    is_full = len(kept) > AT_MOST_KEPT
-    if is_full and before is None:
-        raise Refused("forms.too_long", length=len(said), at_most=AT_MOST_KEPT)
-    if not is_full:
+    choices = _ways_on(request, store)
+    if len(kept) <= AT_MOST_KEPT:
         request.context.kept = kept
-    return Reply(
-        "people.kept_full" if is_full else "people.stray",
-        beginning=beginning(request.context.kept or ""),
-        choices=_ways_on(request, store),
-    )
+        return Reply("people.stray", beginning=beginning(kept), choices=choices)
+    if before is None:
+        raise Refused("forms.too_long", length=len(said), at_most=AT_MOST_KEPT)
+    choices.insert(-1, ("people.forget_kept", "people.forget_kept"))
+    return Reply("people.kept_full", beginning=beginning(before), choices=choices)
+
+
+def _did_you_mean(command: str, request: Request) -> Reply:
+    words = texts_for(request.context.language, request.zone).plain(f"commands.{command}")
+    word = words.partition("|")[0]
+    choices: list[tuple[str, Label | str]] = [
+        (f"people.do:{command}", Said(word)),
+        ("people.menu", "people.see_menu"),
+    ]
+    return Reply("people.did_you_mean", word=word, choices=choices)
 
 
 def _ways_on(request: Request, store: Store) -> list[tuple[str, Label | str]]:

@@ -66,6 +66,13 @@ def thanks(request: Request, store: Store) -> Reply:
     return Reply("people.thanks", kept=kept, choices=[*choices, do("menu")])
 
 
+@choice("people.forget_kept")
+def forget_kept(request: Request, store: Store) -> Reply:
+    """Forget what was said outside any form."""
+    request.context.kept = None
+    return Reply("people.kept_forgotten", choices=[do("report"), do("menu")])
+
+
 @command("stop", who=anyone)
 def stop(request: Request, store: Store) -> Reply:
     """Nothing is sent unasked yet but news of one's own reports and votes: say how to end that."""

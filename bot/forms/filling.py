@@ -213,7 +213,8 @@ class Filling:
         """The question, or the review; first the reason why the last answer was not taken."""
         asked, state, noun = self.asked, self.state, self.form.noun
         answer = state.answers.get(state.step)
-        is_first = state.step in (REVIEW, self.form.fields[0].name) and not state.editing
+        has_answer = answer is not None and state.partial is None
+        is_first = state.step in (REVIEW, self.form.fields[0].name)
         try:
             self.form.back(state)
         except Problem:
@@ -226,9 +227,9 @@ class Filling:
             files=self._photos() if state.step == REVIEW else (),
             note=self.note,
             problem=problem.words if problem else None,
-            current=asked.show(noun, answer) if asked is not None and answer is not None else None,
+            current=asked.show(noun, answer) if asked and has_answer else None,
             question=self._question(),
-            once=asked is not None and asked.once and answer is None and state.partial is None,
+            once=asked is not None and asked.once and not has_answer,
             progress=self.form.progress(state),
             can_go_back=can_go_back,
             is_first=is_first,

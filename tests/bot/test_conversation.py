@@ -1,0 +1,285 @@
+"""What is said outside any form, what is typed inside one, and how forms are left."""
+
+import pytest
+
+from storage.grants import Role
+from tests.people import STORY, Stage, report
+
+FIRST, SECOND = "Le wifi tombe souvent dans notre école.", "Et les tablettes sont vieilles."
+
+
+async def kept_draft(stage: Stage) -> dict[str, object]:
+    """The only draft of a report."""
+    state = await stage.db.read(lambda store: store.conversations.draft(1, "report"))
+    assert state is not None
+    return dict(state["answers"])
+
+
+# Outside any form
+
+
+async def test_what_is_said_in_several_messages_is_one_story(stage: Stage) -> None:
+    parent = await stage.newcomer()
+    assert f"J'ai gardé votre message : « {FIRST} »." in await parent.say(FIRST)
+    assert "Votre message est toujours gardé." in await parent.say("Merci")
+    await parent.say("bonjour")
+    await parent.say(SECOND)
+    await parent.press("En faire un témoignage")
+    assert (await kept_draft(stage))["story"] == f"{FIRST}\n{SECOND}"
+
+
+@pytest.mark.parametrize("way", ["menu", "typed", "labelled"])
+async def test_a_report_begins_with_what_was_kept_whatever_the_way(stage: Stage, way: str) -> None:
+    parent = await stage.newcomer()
+    await parent.say(f"{FIRST} {SECOND}")
+    if way == "menu":
+        await parent.press("Voir le menu")
+        offer = await parent.press("Raconter mon expérience")
+    elif way == "typed":
+        offer = await parent.say("témoigner")
+    else:
+        await parent.say("voir le menu")
+        offer = await parent.say("raconter mon expérience")
+    assert "Le wifi tombe souvent" in offer
+    assert offer.labels == ["Reprendre ce message", "Écrire autre chose"]
+    assert "Qu'avez-vous raconté" in await parent.press("Reprendre ce message")
+    assert (await kept_draft(stage))["story"] == f"{FIRST} {SECOND}"
+
+
+async def test_something_else_may_be_told_than_what_was_kept(stage: Stage) -> None:
+    parent = await stage.newcomer()
+    await parent.say(FIRST)
+    await parent.say("témoigner")
+    assert "Que voulez-vous raconter" in await parent.press("Écrire autre chose")
+    await parent.say("annuler")
+    assert "Que voulez-vous raconter" in await parent.say("témoigner"), "nothing is kept any more"
+
+
+async def test_what_was_kept_does_not_replace_a_draft_unasked(stage: Stage) -> None:
+    parent = await stage.newcomer()
+    await parent.say("témoigner")
+    await parent.say(STORY)
+    await parent.say("annuler")
+    await parent.say(SECOND * 3)
+    offer = await parent.press("En faire un témoignage")
+    assert "Vous avez aussi un brouillon." in offer
+    assert "Qu'avez-vous raconté" in await parent.press("Continuer le brouillon")
+    assert (await kept_draft(stage))["story"] == STORY
+    await parent.say("annuler")
+    await parent.say("témoigner")
+    await parent.press("Remplacer le brouillon")
+    assert (await kept_draft(stage))["story"] == SECOND * 3
+
+
+async def test_what_was_kept_is_checked_as_if_it_were_typed(stage: Stage) -> None:
+    parent, other = await stage.newcomer(), await stage.newcomer()
+    await parent.say("a " * 2500)
+    asked = await parent.press("En faire un témoignage")
+    assert "La limite est 4 000" in asked.text.replace("\u202f", " ").replace("\u00a0", " ")
+    assert "Que voulez-vous raconter" in asked
+    await parent.say("annuler")
+    assert "Reprendre ce message" in (await parent.say("témoigner")).labels, "it is still kept"
+    await other.say("Wifi lent.")
+    assert "en dire un peu plus" in await other.press("En faire un témoignage")
+
+
+async def test_more_than_can_be_kept_leaves_what_was_there(stage: Stage) -> None:
+    parent = await stage.newcomer()
+    await parent.say(FIRST)
+    full = await parent.say("b " * 4990)
+    assert "Votre dernier message n'est pas gardé." in full
+    assert FIRST in full
+    await parent.press("En faire un témoignage")
+    await parent.press("C'est tout")
+    assert (await kept_draft(stage))["story"] == FIRST
+
+
+async def test_what_is_kept_can_be_forgotten(stage: Stage) -> None:
+    parent = await stage.newcomer()
+    await parent.say(FIRST)
+    await parent.say("b " * 4990)
+    await parent.press("Oublier ce qui est gardé")
+    assert "Que voulez-vous raconter" in await parent.say("témoigner")
+
+
+@pytest.mark.parametrize("said", ["merci", "Merci beaucoup !", "D'accord", "ok", "thank you"])
+async def test_thanks_are_no_story(stage: Stage, said: str) -> None:
+    answer = await (await stage.newcomer()).say(said)
+    assert "Avec plaisir." in answer
+    assert answer.labels == ["Voir le menu"]
+
+
+@pytest.mark.parametrize("said", ["Bonsoir", "salut !", "hello"])
+async def test_a_greeting_is_greeted(stage: Stage, said: str) -> None:
+    assert "Bonjour, je suis Préau" in await (await stage.newcomer()).say(said)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant", "then"),
+    [
+        ("témoingner", "témoigner", "Que voulez-vous raconter"),
+        ("donnée", "données", "Lire la notice"),
+        ("réglage", "réglages", "Choisissez votre langue"),
+        ("mes témoignage", "mes témoignages", "Vous n'avez encore rien raconté"),
+        ("mneu", "menu", "Que voulez-vous faire ?"),
+    ],
+)
+async def test_a_mistyped_command_is_guessed(
+    stage: Stage, typed: str, meant: str, then: str
+) -> None:
+    parent = await stage.newcomer()
+    assert f"Vouliez-vous dire « {meant} » ?" in await parent.say(typed)
+    answer = await parent.press(meant)
+    assert then in answer.text + " ".join(answer.labels)
+
+
+async def test_nobody_is_told_of_commands_they_may_not_use(stage: Stage) -> None:
+    assert "J'ai gardé votre message" in await (await stage.newcomer()).say("modèrer les")
+    assert "Vouliez-vous dire" in await (await stage.invited(Role.secretariat)).say("modérerr")
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        ("effacer", "Pour voir ou effacer vos données"),
+        ("supprimer mon compte", "Pour voir ou effacer vos données"),
+        ("langue", "Choisissez votre langue"),
+        ("English", "Choisissez votre langue"),
+        ("code", "demandez un code de retour"),
+        ("stop", "Pour ne plus rien recevoir, effacez vos données."),
+    ],
+)
+async def test_other_words_for_commands(stage: Stage, typed: str, answer: str) -> None:
+    assert answer in await (await stage.newcomer()).say(typed)
+
+
+async def test_the_language_is_offered_at_once(stage: Stage) -> None:
+    stranger = await stage.newcomer()
+    assert "English" in [choice["label"] for choice in stranger.seen[0]["choices"]]
+    assert "Préau will write to you in English." in await stranger.press("English")
+    assert "Français" in (await stranger.say("start")).labels
+
+
+async def test_invisible_characters_are_nothing(stage: Stage) -> None:
+    parent = await stage.newcomer()
+    for unseen in ("\u200b", "\u200e", "\u2060\u200d"):
+        assert "Votre message est vide." in await parent.say(unseen)
+
+
+# Inside a form
+
+
+@pytest.mark.parametrize("marked", ["/menu", "!menu", "menu"])
+async def test_a_command_leaves_a_question_with_choices_and_keeps_the_draft(
+    stage: Stage, marked: str
+) -> None:
+    parent = await stage.newcomer()
+    await parent.say("témoigner")
+    await parent.say(STORY)
+    menu = await parent.say(marked)
+    assert "Votre brouillon est gardé 30 jours : votre témoignage." in menu
+    assert menu.labels[0] == "Continuer mon témoignage"
+    assert "Qu'avez-vous raconté" in await parent.say("1")
+
+
+async def test_a_command_leaves_a_search_and_the_photos(stage: Stage) -> None:
+    parent = await stage.newcomer()
+    await parent.say("témoigner")
+    await parent.say(STORY)
+    await parent.say("1")
+    await parent.say("5")
+    await parent.say("parent")
+    assert "Choisissez votre langue" in await parent.say("réglages")
+    await parent.say("témoigner")
+    await parent.press("Continuer le brouillon")
+    await parent.say("Lyon")
+    await parent.say("oui")
+    await parent.press("Ajouter des précisions")
+    for _ in range(4):
+        await parent.say("passer")
+    assert "notez ce code" in await parent.say("quitter")
+
+
+async def test_free_text_may_be_a_command_word(stage: Stage) -> None:
+    parent = await stage.newcomer()
+    await parent.say("témoigner")
+    assert "en dire un peu plus" in await parent.say("votes")
+    assert "Qu'avez-vous raconté" in await parent.say("Nous votons en classe.")
+    assert (await kept_draft(stage))["story"] == "votes\nNous votons en classe."
+
+
+async def test_courtesies_leave_no_form(stage: Stage) -> None:
+    parent = await stage.newcomer()
+    await parent.say("témoigner")
+    await parent.say(STORY)
+    assert "Je n'ai pas reconnu votre choix." in await parent.say("merci")
+
+
+async def test_a_form_left_blank_leaves_no_draft(stage: Stage) -> None:
+    parent = await stage.newcomer()
+    await parent.say("témoigner")
+    stopped = await parent.say("annuler")
+    assert "Rien n'est envoyé." in stopped
+    assert "brouillon" not in stopped
+    assert (await parent.say("menu")).labels[0] == "Raconter mon expérience"
+
+
+@pytest.mark.parametrize(
+    ("kind", "theme", "profile"),
+    [
+        ("bonne pratique", "réseau", "prof"),
+        ("Un besoin", "JE NE SAIS PAS", "mère"),
+        ("initiative", "formation", "Autre adulte"),
+        ("3", "7", "parent"),
+    ],
+)
+async def test_a_few_words_of_a_label_choose_it(
+    stage: Stage, kind: str, theme: str, profile: str
+) -> None:
+    parent = await stage.newcomer()
+    await parent.say("témoigner")
+    await parent.say(STORY)
+    assert "De quoi parle" in await parent.say(kind)
+    assert "Qui êtes-vous" in await parent.say(theme)
+    assert "De quelle académie" in await parent.say(profile)
+    assert "Qui peut lire" in await parent.say("aucune")
+    assert "Relisez avant d'envoyer." in await parent.say("non")
+
+
+async def test_words_that_fit_several_labels_choose_none(stage: Stage) -> None:
+    parent = await stage.newcomer()
+    await parent.say("témoigner")
+    await parent.say(STORY)
+    assert "Je n'ai pas reconnu votre choix." in await parent.say("une")
+
+
+async def test_a_number_where_a_place_is_asked_is_a_departement(stage: Stage) -> None:
+    parent = await stage.newcomer()
+    await parent.say("témoigner")
+    await parent.say(STORY)
+    await parent.say("1")
+    await parent.say("5")
+    await parent.say("parent")
+    assert "Je n'ai pas trouvé." in await parent.say("1"), "no position at the first question"
+    several = await parent.say("IDF")
+    assert several.labels[:3] == ["Créteil", "Paris", "Versailles"]
+    assert "Seine-Saint-Denis : académie de Créteil." in await parent.say("93")
+    await parent.say("précédent")
+    await parent.say("IDF")
+    await parent.say("3")
+    assert (await kept_draft(stage))["academie"] == "25"
+
+
+async def test_an_old_button_and_a_button_pressed_twice_get_a_clear_answer(stage: Stage) -> None:
+    parent = await stage.newcomer()
+    await parent.say("témoigner")
+    await parent.say(STORY)
+    await parent.press("Un besoin")
+    old = await parent.press("Un besoin")
+    assert "Cette question a déjà une réponse." in old
+    assert "De quoi parle" in old
+    await report(other := await stage.newcomer())
+    again = await other.press("Envoyer")
+    assert "Ce bouton appartient à une question fermée." in again
+    written = await stage.db.read(lambda store: len(store.reports.written_by(2)))
+    assert written == 1
