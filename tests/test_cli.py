@@ -1,0 +1,437 @@
+"""The `preau` command: exit codes, one clear line per error, and no harm done."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import structlog
+
+from bot import __main__ as command
+from bot import cli
+from bot.settings import Settings, load
+from storage.lock import only_server
+from tests.conftest import SECRET
+
+
+@dataclass(frozen=True)
+class Said:
+    code: int
+    out: str
+    err: str
+
+
+Preau = Callable[..., Said]
+
+
+@pytest.fixture
+def preau(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Preau]:
+    """The command, in this process and in an empty folder; settings are keyword arguments."""
+    for name in [name for name in os.environ if name.startswith("PREAU_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, **settings: str) -> Said:
+        with monkeypatch.context() as given:
+            for name, value in settings.items():
+                given.setenv(f"PREAU_{name}", value)
+            with pytest.raises(SystemExit) as end:
+                command.main(arguments)
+        out, err = capsys.readouterr()
+        assert isinstance(end.value.code, int)
+        return Said(end.value.code, out, err)
+
+    yield run
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def migrated(preau: Preau, sqlite_template: Path, tmp_path: Path) -> Preau:
+    """The command beside a migrated database, with its secret."""
+    (tmp_path / "preau.db").write_bytes(sqlite_template.read_bytes())
+    (tmp_path / "secret").write_text(f"  {SECRET}\n")
+    return lambda *arguments, **settings: preau(
+        *arguments, **({"SECRET_KEY_FILE": "secret"} | settings)
+    )
+
+
+def line_of(said: Said) -> str:
+    """The one line that says what went wrong."""
+    [line] = said.err.splitlines()
+    assert line.startswith("preau: ")
+    return line.removeprefix("preau: ")
+
+
+@contextlib.contextmanager
+def taken_port() -> Iterator[str]:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        yield str(other.getsockname()[1])
+
+
+# What is misused
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nothing"], "No such command"),
+        (["run", "--port", "1"], "--port"),
+        (["demo", "--port", "abc"], "--port"),
+        (["demo", "--port", "70000"], "--port"),
+        (["invite"], "--role secretariat|delegate"),
+        (["invite", "--role", "king"], "--role"),
+        (["invite", "--role", "member", "--organisation", "dne"], "leave out --organisation"),
+        (["invite", "--role", "delegate"], "say --organisation"),
+        (["invite", "--role", "delegate", "--organisation", "x", "--group", "y"], "--group"),
+        (["invite", "--role", "delegate", "--organisation", "x"], "no organisation x"),
+        (["invite", "--role", "member", "--uses", "3"], "serves once"),
+        (["invite", "--role", "chair", "--group", "g" * 90], "too long"),
+        (["invite", "--role", "member", "--days", "0"], "--days"),
+    ],
+)
+def test_misuse_is_one_line_and_exits_2(migrated: Preau, arguments: list[str], words: str) -> None:
+    said = migrated(*arguments)
+    assert said.code == 2
+    assert words in line_of(said)
+    assert said.out == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("DATABASE_URL", "mysql://a:hidden@b/c", "only sqlite:///path and postgresql://"),
+        ("DATABASE_URL", "nonsense", "only sqlite:///path and postgresql://"),
+        ("DATABASE_URL", "sqlite://", "SQLite needs a file"),
+        ("DATABASE_URL", "sqlite:///:memory:", "SQLite needs a file"),
+        ("DATABASE_URL", "postgresql://a:hid@den@b/c", "%40"),
+        ("DATABASE_URL", "postgresql://a:hidden@b:port/c", "not readable"),
+        ("PUBLIC_URL", "preau.example", "https://host"),
+        ("PUBLIC_URL", "ftp://preau.example", "https://host"),
+        ("PUBLIC_URL", "https://preau.example/chat", "https://host"),
+        ("PUBLIC_URL", "https://preau.example?a=b", "https://host"),
+        ("PUBLIC_URL", "http://[", "https://host"),
+        ("TRUSTED_PROXIES", "nginx", "10.0.0.1"),
+        ("TRUSTED_PROXIES", "[1", "JSON"),
+        ("LANGUAGE", "de", "fr, en"),
+        ("TIMEZONE", "Paris", "Europe/Paris"),
+        ("WEB_PORT", "abc", "integer"),
+        ("CHANNELS", "strict", "does not exist yet"),
+        ("SECRET_KEY_FILE", "nowhere", "'nowhere'"),
+        ("SECRET_KEY_FILE", ".", "'.'"),
+        ("SECRET_KEY_FILE", "no\nwhere", "'no\\nwhere'"),
+        ("SECRET_KEY", "short", "32 characters"),
+        ("WEB_HOST", "nowhere.invalid", "'nowhere.invalid'"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(
+    migrated: Preau, name: str, value: str, words: str
+) -> None:
+    said = migrated("run", **{name: value})
+    assert said.code == 2
+    line = said.err.splitlines()[-1]
+    assert line.startswith(f"preau: PREAU_{name}")
+    assert words in line
+    assert "hid" not in line
+    assert "den" not in line
+
+
+def test_a_secret_file_must_hold_text(migrated: Preau, tmp_path: Path) -> None:
+    for content, words in [(b"\xff\xfe" * 40, "text"), (b"\n", "too short"), (b"", "too short")]:
+        (tmp_path / "secret").write_bytes(content)
+        said = migrated("migrate")
+        assert said.code == 2
+        assert "PREAU_SECRET_KEY_FILE ('secret')" in line_of(said)
+        assert words in said.err
+
+
+def test_a_dotenv_that_is_not_text(migrated: Preau, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"PREAU_CONTROLLER=Minist\xe8re")
+    said = migrated("run")
+    assert (said.code, line_of(said)) == (2, ".env is not written in UTF-8")
+
+
+def test_empty_means_unset(preau: Preau, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "set PREAU_SECRET_KEY or" in line_of(
+        preau("migrate", SECRET_KEY=" ", SECRET_KEY_FILE="")
+    )
+    for name in ("CONTROLLER", "DPO_CONTACT", "PUBLIC_URL", "METRICS_TOKEN", "DATABASE_URL"):
+        monkeypatch.setenv(f"PREAU_{name}", "")
+    monkeypatch.setenv("PREAU_DPO_CONTACT", " \t")
+    settings = load()
+    assert not settings.collects
+    assert settings.public_url is None
+    assert settings.metrics_token is None
+    assert settings.database_url == "sqlite:///preau.db"
+
+
+# What is understood
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("HTTPS://Preau.Example:443/", "https://preau.example"),
+        ("http://preau.example:80", "http://preau.example"),
+        ("https://preau.example:8443", "https://preau.example:8443"),
+        ("http://[::1]:8080/", "http://[::1]:8080"),
+    ],
+)
+def test_a_public_address_has_one_way_of_being_written(given: str, kept: str) -> None:
+    assert Settings(_env_file=None, public_url=given).public_url == kept
+
+
+@pytest.mark.parametrize("given", ["10.0.0.1, 192.168.0.0/16", '["10.0.0.1", "192.168.0.0/16"]'])
+def test_lists_are_separated_by_commas_or_json(
+    preau: Preau, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv("PREAU_TRUSTED_PROXIES", given)
+    monkeypatch.setenv("PREAU_PREVIOUS_SECRET_KEYS", given)
+    monkeypatch.setenv("PREAU_SECRET_KEY", f" {SECRET}\n")
+    settings = load()
+    assert [str(one) for one in settings.trusted_proxies] == ["10.0.0.1/32", "192.168.0.0/16"]
+    assert settings.secrets() == [SECRET, "10.0.0.1", "192.168.0.0/16"]
+
+
+def test_what_is_probably_not_meant_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREAU_CONTROLER", "x")
+    told = "\n".join(
+        Settings(
+            _env_file=None,
+            secret_key=SECRET,
+            secret_key_file="secret",
+            public_url="https://preau.example",
+        ).warnings()
+    )
+    for words in ("both set", "TRUSTED_PROXIES is empty", "did you mean PREAU_CONTROLLER?"):
+        assert words in told
+
+
+def test_an_alias_of_postgresql() -> None:
+    given = Settings(_env_file=None, database_url="postgres://a:b@c/d")
+    assert given.database_url == "postgresql://a:b@c/d"
+
+
+# What fails
+
+
+def test_migrate_says_what_it_did(preau: Preau) -> None:
+    assert "run `preau migrate`" in line_of(preau("run", SECRET_KEY=SECRET))
+    assert not Path("preau.db").exists()
+    first = preau("migrate", SECRET_KEY=SECRET)
+    assert (first.code, first.out.startswith("migrated: ")) == (0, True)
+    again = preau("migrate", SECRET_KEY=SECRET)
+    assert (again.code, again.out.startswith("nothing to do: ")) == (0, True)
+
+
+@pytest.mark.parametrize("name", ["run", "migrate", "doctor", "invite --role member"])
+def test_a_database_of_a_newer_version(migrated: Preau, name: str) -> None:
+    with contextlib.closing(sqlite3.connect("preau.db")) as database:
+        database.execute("UPDATE alembic_version SET version_num = '0099'")
+        database.commit()
+    said = migrated(*name.split(), WEB_PORT="0")
+    assert said.code == 1
+    assert "made by a newer version" in said.err + said.out
+    assert "preau migrate" not in said.err + said.out
+
+
+@pytest.mark.parametrize("name", ["run", "migrate", "doctor", "invite --role member"])
+def test_another_secret_changes_nothing(migrated: Preau, name: str) -> None:
+    before = Path("preau.db").read_bytes()
+    said = migrated(*name.split(), SECRET_KEY=SECRET[::-1], SECRET_KEY_FILE="", WEB_PORT="0")
+    assert said.code == 1
+    assert "SECRET_KEY" in said.err + said.out
+    assert Path("preau.db").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("postgresql://preau:hidden@127.0.0.1:1/preau", "does not answer"),
+        ("sqlite:///junk", "not a database"),
+        ("sqlite:///folder", "unable to open"),
+        ("sqlite:///junk/preau.db", "PREAU_DATABASE_URL"),
+    ],
+)
+def test_a_database_that_cannot_be_used(
+    migrated: Preau, tmp_path: Path, url: str, words: str
+) -> None:
+    (tmp_path / "junk").write_text("this is no database, and long enough to be looked at" * 20)
+    (tmp_path / "folder").mkdir()
+    said = migrated("migrate", DATABASE_URL=url)
+    assert said.code == 1
+    assert words in line_of(said)
+    assert "hidden" not in said.err
+    assert "hidden" not in migrated("doctor", DATABASE_URL=url).out
+
+
+def test_one_server_for_one_file(migrated: Preau) -> None:
+    with only_server(Path("preau.db")):
+        said = migrated("run", WEB_PORT="0")
+        assert (said.code, "already served by another process" in line_of(said)) == (1, True)
+        assert migrated("migrate").code == 0
+        assert migrated("invite", "--role", "member").code == 0
+
+
+def test_fresh_deletes_nothing_under_a_running_demo(preau: Preau, tmp_path: Path) -> None:
+    (tmp_path / ".demo").mkdir()
+    database = tmp_path / ".demo" / "preau.db"
+    database.write_text("what people gave")
+    with only_server(database):
+        said = preau("demo", "--fresh", WEB_PORT="0")
+    assert (said.code, "already served by another process" in line_of(said)) == (1, True)
+    assert database.read_text() == "what people gave"
+
+
+@pytest.mark.parametrize("name", ["run", "demo"])
+def test_a_port_that_is_taken(migrated: Preau, name: str) -> None:
+    with taken_port() as port:
+        said = migrated(name, WEB_PORT=port)
+    assert said.code == 1
+    assert f"port {port} is taken" in line_of(said)
+    assert "--port" in said.err
+    assert "PREAU_WEB_PORT" in said.err
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "words"), [("secret", "too short"), ("preau.db", "not a database")]
+)
+def test_a_spoilt_demo_says_how_to_begin_anew(
+    preau: Preau, tmp_path: Path, spoilt: str, words: str
+) -> None:
+    (tmp_path / ".demo").mkdir()
+    (tmp_path / ".demo" / spoilt).write_text("spoilt")
+    said = preau("demo", WEB_PORT="0")
+    assert said.code == 1
+    assert "preau demo --fresh" in line_of(said)
+    assert words in said.err
+
+
+def test_a_demo_whose_secret_was_deleted(
+    preau: Preau, sqlite_template: Path, tmp_path: Path
+) -> None:
+    (tmp_path / ".demo").mkdir()
+    (tmp_path / ".demo" / "preau.db").write_bytes(sqlite_template.read_bytes())
+    said = preau("demo", WEB_PORT="0")
+    assert (said.code, "preau demo --fresh" in line_of(said)) == (1, True)
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    def broken() -> int:
+        raise ValueError("a bug")
+
+    with pytest.raises(ValueError, match="a bug"):
+        cli.exit_code(broken)
+
+
+# What works
+
+
+def test_version_and_help(preau: Preau) -> None:
+    assert re.fullmatch(r"preau \d+\.\d+\.\d+\n", preau("--version").out)
+    assert preau("--help").code == 0
+    nothing = preau()
+    assert (nothing.code, nothing.out) == (2, "")
+    assert "doctor" in nothing.err
+
+
+def test_an_invitation_as_json(migrated: Preau) -> None:
+    said = migrated("invite", "--role", "secretariat", "--json", WEB_HOST="::1", WEB_PORT="8080")
+    assert said.code == 0
+    invitation = json.loads(said.out)
+    assert set(invitation) == {"code", "links", "expires"}
+    assert invitation["links"]["web"] == f"http://[::1]:8080/#code={invitation['code']}"
+
+
+def test_doctor_tells_everything_at_once_and_touches_nothing(preau: Preau, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with taken_port() as port:
+        said = preau(
+            "doctor",
+            LANGUAGE="de",
+            CHANNELS="strict",
+            WEB_PORT=port,
+            DATA_DIR="file",
+            DATABASE_URL="sqlite:///new/preau.db",
+            CONTROLER="x",
+        )
+    assert said.code == 1
+    problems = "\n".join(line for line in said.out.splitlines() if line.startswith("PROBLEM"))
+    for words in (
+        "PREAU_LANGUAGE",
+        "PREAU_CHANNELS",
+        f"port {port}",
+        "PREAU_DATA_DIR",
+        "set PREAU_SECRET_KEY",
+        "run `preau migrate`",
+    ):
+        assert words in problems
+    assert "PREAU_CONTROLER is no setting; did you mean PREAU_CONTROLLER?" in said.out
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_doctor_beside_a_migrated_database(migrated: Preau, tmp_path: Path) -> None:
+    before = sorted(path.name for path in tmp_path.iterdir())
+    said = migrated("doctor", WEB_PORT="0", METRICS_TOKEN="never shown")
+    assert (said.code, "All is well." in said.out) == (0, True)
+    assert SECRET not in said.out
+    assert "never shown" not in said.out
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_run_says_ready_when_it_is_and_stops_when_told(migrated: Preau, tmp_path: Path) -> None:
+    """The one test that starts a process: what is printed, what is logged, how it ends."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("PREAU_")
+    }
+    environment |= {"PREAU_SECRET_KEY_FILE": "secret", "PREAU_WEB_PORT": "0"}
+    root = Path(command.__file__).parent.parent
+    with subprocess.Popen(
+        [sys.executable, "-m", "bot", "run"],
+        cwd=tmp_path,
+        env=environment | {"PYTHONPATH": str(root)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        try:
+            ready, address = running.stdout.readline().split()
+            assert ready == "ready"
+            with urllib.request.urlopen(f"{address}/readyz", timeout=5) as answer:  # noqa: S310
+                assert answer.status == 200
+        finally:
+            running.send_signal(signal.SIGTERM)
+            running.wait(10)
+        logged = [json.loads(line) for line in running.stderr]
+    assert running.returncode == 0
+    [started] = [line for line in logged if line["event"] == "started"]
+    assert (started["address"], started["database"]) == (address, "sqlite")
+    assert logged[-1]["event"] == "stopped"
+
+
+def test_what_only_some_use_is_not_imported_at_start() -> None:
+    code = (
+        "import sys, bot.__main__, handlers, scheduled; "
+        "print(*({'alembic', 'matplotlib', 'segno', 'prometheus_client', 'PIL', 'numpy'}"
+        " & set(sys.modules)))"
+    )
+    root = Path(command.__file__).parent.parent
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []
