@@ -9,6 +9,7 @@ from PIL import Image, ImageOps
 
 LARGEST = 10 * 1024 * 1024  # bytes
 MOST_PIXELS = 40_000_000
+MOST_PIXELS_WHOLE = 20_000_000  # in formats that are decoded whole; a JPEG is decoded smaller
 LONGEST_SIDE = 1600  # pixels
 QUALITY = 82
 FORMATS = ("JPEG", "PNG", "WEBP")
@@ -42,8 +43,8 @@ def clean_photo(data: bytes) -> CleanPhoto:
     """Re-encode a photo; only its content decides what it is.
 
     Args:
-        data: JPEG, PNG or WebP, 10 MiB and 40 megapixels at most; of an animation, the first
-            image is kept.
+        data: JPEG of 40 megapixels at most, PNG or WebP of 20, 10 MiB at most; of an animation,
+            the first image is kept.
 
     Raises:
         UnusablePhoto: it is refused; too many pixels are refused before any is decoded.
@@ -53,7 +54,8 @@ def clean_photo(data: bytes) -> CleanPhoto:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of sizes that are checked here
         image = _open(data)
-        if image.width * image.height > MOST_PIXELS:
+        most = MOST_PIXELS if image.format == "JPEG" else MOST_PIXELS_WHOLE
+        if image.width * image.height > most:
             raise UnusablePhoto(Reason.too_many_pixels)
         try:
             return _encode(image)
@@ -75,8 +77,8 @@ def _open(data: bytes) -> Image.Image:
 
 def _encode(image: Image.Image) -> CleanPhoto:
     image.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
+    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
     upright = ImageOps.exif_transpose(image)
-    upright.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
     if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
         layer = upright.convert("RGBA")
         flat = Image.new("RGB", layer.size, "white")

@@ -88,7 +88,7 @@ class Database:
         else:
             self.engine = _postgresql_engine(self.url)
             self._read_engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
-            threads = 4
+            threads = 2  # one works while the other waits for its commit
         self._waiting: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(4, thread_name_prefix="reader")
         self._writers = [
