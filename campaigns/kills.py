@@ -11,6 +11,7 @@ import random
 import socket
 import sys
 import uuid
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,6 +26,8 @@ from storage.store import Store
 
 SECRET = "the secret of a campaign, long enough to be taken"  # noqa: S105 (of no use elsewhere)
 STORY = "Le réseau de notre école tombe chaque matin, et personne ne sait qui doit le réparer ({})."
+OPTIONS = 4
+CLOSING = timedelta(seconds=2)
 PATIENCE = 60.0  # seconds for one message, over any number of restarts
 
 
@@ -85,17 +88,34 @@ class Person:
         self.dice = dice
         self.told: list[str] = []
         self.vote: int | None = None
+        self.notices = 0
         self.acknowledged = 0
         self._http: aiohttp.ClientSession | None = None
 
-    async def live(self, until: asyncio.Event) -> None:
+    async def __aenter__(self) -> "Person":
         jar = aiohttp.CookieJar(unsafe=True)
         timeout = aiohttp.ClientTimeout(total=5)
-        async with aiohttp.ClientSession(cookie_jar=jar, timeout=timeout) as self._http:
-            await self._post("/api/v1/session", {})
-            while not until.is_set():
-                await (self._tell() if self.dice.random() < 0.5 else self._vote())
-            await self._check_page()
+        self._http = aiohttp.ClientSession(cookie_jar=jar, timeout=timeout)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._http is not None
+        await self._http.close()
+
+    async def live(self, until: asyncio.Event) -> None:
+        await self._post("/api/v1/session", {})
+        while not until.is_set():
+            await (self._tell() if self.dice.random() < 0.5 else self._vote())
+        await self._check_page()
+
+    async def hear_result(self) -> None:
+        """The poll has closed: who voted is told the result, once."""
+        if self.vote is None:
+            return
+        self.notices = 1
+        told = sum("Résultat" in event["text"] for event in await self._events())
+        if told != 1:
+            self.tally.problems.append(f"{self.name}: told the result {told} times")
 
     async def _tell(self) -> None:
         story = STORY.format(f"{self.name}-{len(self.told)}")
@@ -112,12 +132,16 @@ class Person:
 
     async def _vote(self) -> None:
         await self._say("votes")
-        if self.vote is not None:  # then the list comes first, and the poll is its first line
+        if len(await self._options()) < OPTIONS:  # the list, whose first line is the poll
             await self._say("1")
-        newest = (await self._events())[-1]
-        option = self.dice.randrange(4)
-        await self._send({"choice": newest["choices"][option]["id"]})
+        option = self.dice.randrange(OPTIONS)
+        await self._send({"choice": (await self._options())[option]})
         self.vote = option
+
+    async def _options(self) -> list[str]:
+        """The options of the poll in the newest message, if that is its card."""
+        choices = (await self._events())[-1]["choices"]
+        return [one["id"] for one in choices if ".polls.vote:" in one["id"]]
 
     async def _say(self, text: str) -> None:
         await self._send({"text": text})
@@ -145,8 +169,8 @@ class Person:
 
     @property
     def _expected(self) -> int:
-        """A welcome, an answer to each message, and a return code with the first report."""
-        return 1 + self.acknowledged + (1 if self.told else 0)
+        """A welcome, an answer to each message, a return code with the first report, notices."""
+        return 1 + self.acknowledged + (1 if self.told else 0) + self.notices
 
     async def _events(self) -> list[dict[str, Any]]:
         """All the events of this person's page, read again until all that is due is there."""
@@ -187,25 +211,48 @@ async def campaign(url: str, kills: int, seed: int, people: int = 6) -> Tally:
         seed: of the moments and of what people do.
     """
     dice, tally = random.Random(seed), Tally()
+    closing = max(1, kills // 5)
     _prepare(url)
     server, over = Server(url), asyncio.Event()
     await server.start()
     crowd = [Person(n, server, tally, random.Random(f"{seed}-{n}")) for n in range(people)]
     try:
-        async with asyncio.TaskGroup() as lives:
+        async with AsyncExitStack() as stack:
             for person in crowd:
-                lives.create_task(person.live(over))
-            for _ in range(kills):
-                await asyncio.sleep(dice.uniform(0.05, 1.2))
-                await server.kill()
-                tally.kills += 1
-                await server.start()
-            await asyncio.sleep(0.5)
-            over.set()
+                await stack.enter_async_context(person)
+            async with asyncio.TaskGroup() as lives:
+                for person in crowd:
+                    lives.create_task(person.live(over))
+                await _kill_at_random(server, kills - closing, dice, tally)
+                over.set()
+            await asyncio.to_thread(_close_soon, url)
+            await _kill_at_random(server, closing, dice, tally)
+            await asyncio.gather(*(person.hear_result() for person in crowd))
     finally:
         await server.kill()
     _count(url, crowd, tally)
     return tally
+
+
+async def _kill_at_random(server: Server, kills: int, dice: random.Random, tally: Tally) -> None:
+    for _ in range(kills):
+        await asyncio.sleep(dice.uniform(0.05, 1.2))
+        await server.kill()
+        tally.kills += 1
+        await server.start()
+
+
+def _close_soon(url: str) -> None:
+    """Let the poll close while the server is being killed."""
+    database = _open(url)
+
+    def bring_forward(store: Store) -> None:
+        poll = store.polls.get(1)
+        assert poll is not None
+        poll.closes_at = datetime.now(UTC) + CLOSING
+
+    database.write_now(bring_forward)
+    database.close()
 
 
 def _open(url: str) -> Database:
