@@ -1,16 +1,15 @@
-"""The one page, its style and its script, kept in memory."""
+"""The one page, its style and its scripts, kept in memory."""
 
 import hashlib
 from importlib.resources import files
 
 from aiohttp import web
-from jinja2 import Environment
-from markupsafe import Markup
+from jinja2 import Environment, FunctionLoader
 
-from bot.markup import as_page
 from bot.platforms.web.demo import Demo
 from bot.rendering import texts_for
 from bot.settings import Settings
+from bot.texts import LANGUAGES
 
 _TYPES = {
     "css": "text/css",
@@ -20,77 +19,112 @@ _TYPES = {
 }
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 _FRESH = {"Cache-Control": "no-cache"}
+_COMMANDS = ("help", "privacy", "settings")  # of the menu, between « menu » and « quitter »
+LANGUAGE_COOKIE = "preau_language"
+A_YEAR = 31_536_000  # seconds
 
 
 class Page:
+    """The chat page in each language, and in the demo the four personas side by side.
+
+    Statics stand under the version of them all, so that a browser keeps them for ever and a
+    script's own imports carry the version too.
+    """
+
     def __init__(self, settings: Settings, demo: Demo | None) -> None:
-        folder = files("bot.platforms.web") / "page"
+        self._folder = files("bot.platforms.web") / "page"
         self.statics = {
             entry.name: entry.read_bytes()
-            for entry in folder.iterdir()
+            for entry in self._folder.iterdir()
             if entry.name.rpartition(".")[2] in _TYPES
         }
         digest = hashlib.sha256(b"".join(self.statics[name] for name in sorted(self.statics)))
         self.version = digest.hexdigest()[:12]
         self.settings = settings
         self.demo = demo
-        self.chat = self._render((folder / "index.html.jinja").read_text("utf-8"))
-        self.side_by_side = self._render((folder / "demo.html.jinja").read_text("utf-8"))
+        self._environment = Environment(
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            loader=FunctionLoader(lambda name: (self._folder / name).read_text("utf-8")),
+        )
+        self._environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}  # lighter
+        self._rendered: dict[tuple[str, str, bool], tuple[str, str]] = {}
 
     def routes(self) -> list[web.RouteDef]:
-        routes = [web.get("/", self.index), web.get("/static/{name}", self.static)]
+        routes = [
+            web.get("/", self.index),
+            web.get("/static/{version}/{name}", self.static),
+            web.get("/static/{name}", self.static),
+        ]
         return [*routes, web.get("/demo", self.together)] if self.demo is not None else routes
 
-    async def index(self, _: web.Request) -> web.Response:
-        return _page(self.chat)
+    async def index(self, request: web.Request) -> web.Response:
+        """The chat page; `framed` leaves out the demo's bar."""
+        return self._page(request, "index.html.jinja", framed="framed" in request.query)
 
-    async def together(self, _: web.Request) -> web.Response:
-        return _page(self.side_by_side)
+    async def together(self, request: web.Request) -> web.Response:
+        return self._page(request, "demo.html.jinja")
 
     async def static(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         content = self.statics.get(name)
         if content is None:
             raise web.HTTPNotFound
-        fresh = request.query.get("v") == self.version
         response = web.Response(
             body=content,
             content_type=_TYPES[name.rpartition(".")[2]],
             charset="utf-8",
-            headers=_FOREVER if fresh else _FRESH,
+            headers=_FOREVER if request.match_info.get("version") == self.version else _FRESH,
         )
         response.enable_compression()
         return response
 
-    def _render(self, template: str) -> str:
-        settings = self.settings
-        texts = texts_for(settings.language, settings.zone)
+    def language(self, request: web.Request) -> str:
+        """The language asked for, now or on this browser before; else that of the setting."""
+        wanted = (request.query.get("lang"), request.cookies.get(LANGUAGE_COOKIE))
+        return next((one for one in wanted if one in LANGUAGES), self.settings.language)
 
-        def words(name: str) -> Markup:
-            return Markup(as_page(texts.markup(name)))  # noqa: S704 (rendered, escaped)
-
-        demo = None
-        if self.demo is not None:
-            personas = [
-                {"key": key, "label": texts.plain(f"web.persona_{key}")}
-                for key in self.demo.accounts
-            ]
-            demo = {"personas": personas}
-        return (
-            Environment(autoescape=True)
-            .from_string(template)
-            .render(
-                language=texts.language,
-                words={name: texts.plain(f"web.{name}") for name in texts.macros("web")},
-                welcome=words("people.welcome"),
-                notice=words("privacy.notice_short"),
-                demo=demo,
-                version=self.version,
+    def _page(self, request: web.Request, template: str, *, framed: bool = False) -> web.Response:
+        language = self.language(request)
+        key = (template, language, framed)
+        if key not in self._rendered:
+            html = self._render(*key)
+            self._rendered[key] = html, hashlib.sha256(html.encode()).hexdigest()[:16]
+        html, tag = self._rendered[key]
+        headers = {**_FRESH, "Vary": "Cookie", "ETag": f'"{tag}"'}
+        if any(one.value == tag for one in request.if_none_match or ()):
+            response = web.Response(status=304, headers=headers)
+        else:
+            response = web.Response(
+                text=html, content_type="text/html", charset="utf-8", headers=headers
             )
+            response.enable_compression()
+        if request.query.get("lang") == language:
+            response.set_cookie(LANGUAGE_COOKIE, language, max_age=A_YEAR, samesite="Lax")
+        return response
+
+    def _render(self, template: str, language: str, framed: bool) -> str:
+        texts = texts_for(language, self.settings.zone)
+
+        def command(name: str) -> str:
+            return "/" + texts.plain(f"commands.{name}").partition("|")[0]
+
+        personas = [
+            {"key": key, "label": texts.plain(f"web.persona_{key}")}
+            for key in (self.demo.accounts if self.demo is not None and not framed else ())
+        ]
+        return self._environment.get_template(template).render(
+            language=texts.language,
+            languages=[(key, texts.plain(f"people.language_{key}")) for key in LANGUAGES],
+            words={name: texts.plain(f"web.{name}") for name in texts.macros("web")},
+            says=[(command(name), texts.plain(f"web.{name}")) for name in _COMMANDS],
+            leaving=command("leave"),
+            personas=personas,
+            together=template == "demo.html.jinja",
+            scripts=sorted(
+                name for name in self.statics if name.endswith(".js") and name != "demo.js"
+            ),
+            static=f"/static/{self.version}",
+            zone=self.settings.timezone,
         )
-
-
-def _page(html: str) -> web.Response:
-    response = web.Response(text=html, content_type="text/html", charset="utf-8", headers=_FRESH)
-    response.enable_compression()
-    return response

@@ -1,29 +1,71 @@
 // The page: a start screen, then the conversation.
-import { forgetAll, persona, recall, remember } from './memory.js';
-import { listen, moveClock, openSession, Outbox } from './net.js';
-import { shrink } from './photo.js';
+import { button, words } from './bubbles.js';
+import { draft, forget, forgetAll, keepDraft, persona, recall, remember, watchOtherTabs } from './memory.js';
+import { history as older, listen, openSession } from './net.js';
+import { Outbox } from './outbox.js';
+import { dropPhotos, shrink } from './photo.js';
 import * as view from './view.js';
 
 const MOST_PHOTOS = 5;
-const { words } = view;
 const by = (id) => document.getElementById(id);
 const text = by('text');
-const touch = matchMedia('(pointer: coarse)').matches;
-let listening = false;
+const isTouch = matchMedia('(pointer: coarse)').matches;
+
+// What is on its way
 
 const outbox = new Outbox({
-  changed: view.mark,
-  ended: end,
-  refused(entry, why) {
-    view.complain(entry.photo && why === null ? words.photo_lost : why);
+  changed: show,
+  committed(entry, answer) {
+    if ('left' in answer) return leave(answer.left);
+    if (view.isShown(entry.id)) view.mark(entry, 'sent');
     if (entry.choice) view.reopen(entry.message);
-    else if (entry.text && !text.value) setDraft(entry.text);
+    return undefined;
   },
+  ended: end,
 });
+
+// A press shows in its button; its own bubble comes with the answer, or when it has to wait.
+async function show(entry, state, why) {
+  if (entry.choice && state === 'sending' && !view.isShown(entry.id)) return;
+  if (entry.choice && state !== 'sending') view.reopen(entry.message);
+  const photo = entry.photo && !view.isShown(entry.id) ? await outbox.photo(entry) : undefined;
+  const reason = entry.photo && state === 'not_sent' ? why || words.photo_lost : why;
+  view.mark(entry, state, { why: reason, actions: actionsFor(entry, state), photo });
+  if (state === 'not_sent') view.notify(reason || words.failed);
+  else if (reason) view.notify(reason, true);
+}
+
+function actionsFor(entry, state) {
+  const cancel = () => { outbox.drop(entry.id); view.unsay(entry.id); text.focus(); };
+  const small = { class: 'small' };
+  if (state === 'waiting' || (state === 'sending' && entry.photo)) return [button(words.cancel_sending, cancel, small)];
+  if (state !== 'held' && state !== 'not_sent') return [];
+  const edit = button(words.edit, () => { setDraft(entry.text); cancel(); }, small);
+  const retry = button(state === 'held' ? words.send_now : words.retry, () => outbox.retry(entry), small);
+  return [...(entry.text && !text.value ? [edit] : []), retry, button(words.remove, cancel, small)];
+}
+
+function send(message, photo) {
+  const entry = outbox.add(message, photo);
+  view.expectAnswer(entry.id);
+  show(entry, outbox.pace(entry));
+  outbox.flush();
+}
+
+const choose = (pressed) => send(pressed);
+
+async function sendPhotos(files) {
+  if (files.length > MOST_PHOTOS) view.notify(words.too_many_photos);
+  for (const file of files.slice(0, MOST_PHOTOS)) {
+    const small = await shrink(file).catch(() => null);
+    if (small) send({ photo: true }, small);
+    else view.notify(words.photo_unreadable);
+  }
+}
 
 function setDraft(value) {
   text.value = value;
-  remember('typed', value);
+  keepDraft(value);
   grow();
 }
 
@@ -32,126 +74,213 @@ function grow() {
   text.style.height = `${text.scrollHeight + 2}px`;
 }
 
-function send(words_, choice) {
-  const { id } = outbox.add({ text: words_, ...choice });
-  view.say(id, choice?.label ?? words_);
+function submit() {
+  if (!text.value.trim()) return;
+  send({ text: text.value });
+  setDraft('');
+  text.focus();
 }
 
-function choose({ choice, label, message }) {
-  send(undefined, { choice, label, message });
-}
+// Coming in, and going
 
-async function sendPhotos(files) {
-  if (files.length > MOST_PHOTOS) return view.complain(words.too_many_photos);
-  for (const file of files) {
-    const small = await shrink(file);
-    const { id } = outbox.add({ photo: true }, small);
-    view.say(id, words.photo);
-  }
-  return undefined;
-}
-
-function showStart(ended) {
+function showStart(said) {
   by('chat').hidden = true;
   by('more').hidden = true;
+  by('skip').hidden = true;
   by('start').hidden = false;
-  by('ended').hidden = !ended;
+  by('ended').hidden = !said;
+  by('ended').textContent = said || '';
 }
 
-function end() {
-  forgetAll();
-  remember('ended', true);
-  location.reload();
+// The session is over, but nobody asked to leave: what was typed stays, and is offered again.
+let isEnding = false;
+async function end() {
+  if (isEnding) return;
+  isEnding = true;
+  if (persona) {
+    const answer = await openSession({ persona }).catch(() => ({}));
+    if (answer.status === 'open') return location.reload();
+    isEnding = false;
+    return setTimeout(end, 5000);
+  }
+  outbox.hold();
+  forget('open');
+  remember('ended', words.ended);
+  return location.reload();
+}
+
+// Somebody left: nothing stays, in no tab.
+function leave(farewell) {
+  dropPhotos().then(() => {
+    forgetAll();
+    remember('left', Date.now());
+    forget('left');
+    remember('ended', farewell);
+    location.reload();
+  });
 }
 
 function chat() {
   by('start').hidden = true;
   by('chat').hidden = false;
   by('more').hidden = false;
+  by('skip').hidden = false;
+  document.body.classList.remove('starting');
   remember('open', true);
-  setDraft(recall('typed', ''));
-  view.replayUnanswered();
-  if (listening) return;
-  listening = true;
+  setDraft(draft());
+  for (const entry of outbox.waiting) show(entry, entry.state || 'waiting', entry.why);
+  let oldest = null;
+  const ask = by('older');
   listen({
-    onEvent: (event) => view.show(event, choose),
-    onState: (state) => { by('state').textContent = words[state] ?? ''; },
+    onEvent(event) {
+      if (oldest === null && event.message) {
+        oldest = event.id;
+        ask.hidden = oldest <= 1;
+      }
+      view.tell(event, choose);
+    },
+    onCaughtUp: view.caughtUp,
+    onState(state) { by('state').textContent = words[state] || ''; },
     onEnd: end,
   });
-  outbox.flush();
+  ask.addEventListener('click', async () => {
+    const events = await older(oldest).catch(() => null);
+    if (!events) return view.notify(words.failed);
+    oldest = events.length ? events[0].id : 1;
+    return view.tellOlder(events, choose, () => {
+      if (oldest <= 1) by('log').focus({ preventScroll: true });
+      ask.hidden = oldest <= 1;
+    });
+  });
+  outbox.open();
 }
 
 async function enter(body) {
   by('start-error').textContent = '';
+  let answer;
   try {
-    const answer = await openSession(body);
-    if (answer.status === 200) return chat();
-    by('start-error').textContent = answer.text ?? words.failed;
+    answer = await openSession(body);
   } catch {
-    by('start-error').textContent = words.offline;
+    by('start-error').textContent = words.unreachable;
+    return;
   }
-  return undefined;
+  if (answer.status !== 'open') {
+    by('start-error').textContent = answer.text || words.failed;
+  } else if (by('code-dialog').open) { // another conversation may be open now
+    forgetAll();
+    await dropPhotos();
+    remember('open', true);
+    location.reload();
+  } else {
+    chat();
+    (isTouch ? by('log') : text).focus();
+  }
+}
+
+// A code, before the conversation or over it
+
+function openCode(code = '') {
+  const dialog = by('code-dialog');
+  by('code').value = code;
+  by('invited').hidden = !code;
+  by('code-details').open = true;
+  if (by('chat').hidden) return by('code').focus();
+  by('code-here').append(by('entry'));
+  if (dialog.showModal) dialog.showModal();
+  else dialog.setAttribute('open', '');
+  return by('code').focus();
+}
+
+function closeCode() {
+  const dialog = by('code-dialog');
+  if (dialog.close) dialog.close();
+  else dialog.removeAttribute('open');
+  text.focus();
 }
 
 function start() {
+  by('slow').remove();
+  by('begin').disabled = false;
+  document.body.classList.add('ready');
   const code = new URLSearchParams(location.hash.slice(1)).get('code');
-  if (code) {
-    history.replaceState(null, '', location.pathname + location.search);
-    by('code').value = code;
-    by('code-details').open = true;
-    by('invited').hidden = false;
-    return showStart();
-  }
-  if (recall('open')) return chat();
-  const ended = recall('ended', false);
-  forgetAll();
-  return persona ? enter({ persona }) : showStart(ended);
+  if (code) history.replaceState(null, '', location.pathname + location.search);
+  const said = recall('ended');
+  forget('ended');
+  if (recall('open')) chat();
+  else if (persona && !code && !said) enter({ persona });
+  else showStart(said);
+  if (code) openCode(code);
 }
 
-by('begin').addEventListener('click', () => enter({}));
+by('begin').addEventListener('click', () => enter(persona ? { persona } : {}));
 by('code-form').addEventListener('submit', (event) => {
   event.preventDefault();
   enter({ code: by('code').value });
 });
+by('code-back').addEventListener('click', closeCode);
+by('code-dialog').addEventListener('click', (event) => { if (event.target === by('code-dialog')) closeCode(); });
 by('composer').addEventListener('submit', (event) => {
   event.preventDefault();
-  if (!text.value.trim()) return;
-  send(text.value);
-  setDraft('');
-  text.focus();
+  submit();
 });
-text.addEventListener('input', () => { remember('typed', text.value); grow(); });
+text.setAttribute('enterkeyhint', isTouch ? 'enter' : 'send'); // as Enter does
+text.addEventListener('input', () => { keepDraft(text.value); grow(); });
 text.addEventListener('keydown', (event) => {
-  const alone = event.key === 'Enter' && !event.shiftKey && !event.isComposing;
-  if (alone && !touch) {
+  if (event.isComposing || event.keyCode === 229) return; // the key belongs to an input method
+  if (event.key === 'Enter' && !event.shiftKey && !isTouch) {
     event.preventDefault();
-    by('composer').requestSubmit();
+    submit();
   }
+  if (event.key === 'ArrowUp' && !text.value && view.moveAmongChoices(null, 0)) event.preventDefault();
+});
+by('log').addEventListener('keydown', (event) => {
+  const from = event.target.closest('.choices button');
+  const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+  if (from && step) event.preventDefault();
+  if (from && step && !view.moveAmongChoices(from, step) && step > 0) text.focus();
+  if (event.key === 'Escape') text.focus();
 });
 by('photo').addEventListener('change', () => {
-  sendPhotos([...by('photo').files]);
+  const files = [...by('photo').files];
   by('photo').value = '';
+  sendPhotos(files);
 });
-for (const button of document.querySelectorAll('[data-say]')) {
-  button.addEventListener('click', () => {
-    by('more').open = false;
-    send(button.dataset.say);
+by('skip').addEventListener('click', (event) => {
+  event.preventDefault();
+  text.focus();
+});
+
+const more = by('more');
+for (const item of document.querySelectorAll('[data-say]')) {
+  item.addEventListener('click', () => {
+    more.open = false;
+    more.querySelector('summary').focus();
+    send({ text: item.dataset.say });
   });
 }
 by('enter-code').addEventListener('click', () => {
-  by('more').open = false;
-  showStart();
-  by('code-details').open = true;
-  by('code').focus();
+  more.open = false;
+  openCode();
 });
-for (const link of document.querySelectorAll('[data-persona]')) {
-  if (link.dataset.persona === persona) link.setAttribute('aria-current', 'page');
+document.addEventListener('click', (event) => { if (!more.contains(event.target)) more.open = false; });
+more.addEventListener('keydown', (event) => {
+  if (event.key !== 'Escape' || !more.open) return;
+  more.open = false;
+  more.querySelector('summary').focus();
+});
+for (const link of document.querySelectorAll('a[hreflang]')) {
+  const there = new URL(location.href);
+  there.searchParams.set('lang', link.hreflang);
+  link.href = there.pathname + there.search;
 }
-for (const button of document.querySelectorAll('[data-advance]')) {
-  button.addEventListener('click', async () => {
-    const { now } = await moveClock(button.dataset.advance).catch(() => ({}));
-    const format = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: 'medium', timeStyle: 'short' });
-    if (now) by('now').textContent = format.format(new Date(now));
-  });
-}
+watchOtherTabs({
+  dropped(id) {
+    outbox.waiting = outbox.waiting.filter((entry) => entry.id !== id);
+    view.unsay(id);
+  },
+  left() {
+    forgetAll();
+    location.reload();
+  },
+});
 start();

@@ -1,27 +1,50 @@
-// What this browser remembers. Everything goes at « quitter ». Private windows may refuse storage.
-const persona = new URLSearchParams(location.search).get('as') ?? '';
-const prefix = `preau:${persona}:`;
+// What this browser remembers: unsent messages and the draft. Everything goes at « quitter ».
+// A private window may refuse to remember: the conversation then goes on without.
+export const persona = new URLSearchParams(location.search).get('as') || '';
+export const prefix = `preau:${persona}:`;
 
-export function recall(key, otherwise) {
+function attempt(use, otherwise) {
   try {
-    return JSON.parse(localStorage.getItem(prefix + key)) ?? otherwise;
+    return use() ?? otherwise;
   } catch {
     return otherwise;
   }
 }
 
-export function remember(key, value) {
-  try {
-    localStorage.setItem(prefix + key, JSON.stringify(value));
-  } catch { /* full, or refused: the conversation goes on without it */ }
+export const recall = (key, otherwise = null) =>
+  attempt(() => JSON.parse(localStorage.getItem(prefix + key)), otherwise);
+export const remember = (key, value) =>
+  attempt(() => localStorage.setItem(prefix + key, JSON.stringify(value)));
+export const forget = (key) => attempt(() => localStorage.removeItem(prefix + key));
+
+// Each tab has its own draft; a new tab begins with the last one.
+export const draft = () => attempt(() => sessionStorage.getItem(`${prefix}draft`), recall('draft', ''));
+export function keepDraft(text) {
+  attempt(() => sessionStorage.setItem(`${prefix}draft`, text));
+  remember('draft', text);
+}
+
+// One key for each unsent message, so that two tabs do not undo each other's.
+const keys = (storage) => attempt(() => Object.keys(storage()).filter((key) => key.startsWith(prefix)), []);
+export const keepUnsent = (entry) => remember(`unsent:${entry.id}`, entry);
+export const dropUnsent = (id) => forget(`unsent:${id}`);
+export function unsent() {
+  const kept = keys(() => localStorage).map((key) => key.slice(prefix.length));
+  const entries = kept.filter((key) => key.startsWith('unsent:')).map((key) => recall(key));
+  return entries.filter(Boolean).sort((one, other) => (one.at < other.at ? -1 : 1));
 }
 
 export function forgetAll() {
-  try {
-    for (const key of Object.keys(localStorage)) {
-      if (key.startsWith(prefix)) localStorage.removeItem(key);
-    }
-  } catch { /* nothing was kept */ }
+  for (const key of keys(() => localStorage)) attempt(() => localStorage.removeItem(key));
+  for (const key of keys(() => sessionStorage)) attempt(() => sessionStorage.removeItem(key));
 }
 
-export { persona };
+// What another tab did: it sent or dropped a message, or somebody left there.
+export function watchOtherTabs({ dropped, left }) {
+  addEventListener('storage', ({ key, newValue }) => {
+    if (!key || !key.startsWith(prefix)) return;
+    const name = key.slice(prefix.length);
+    if (name === 'left' && newValue) left();
+    else if (name.startsWith('unsent:') && newValue === null) dropped(name.slice('unsent:'.length));
+  });
+}

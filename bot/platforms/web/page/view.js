@@ -1,191 +1,192 @@
-// Bubbles, choices and pictures. Markup is rebuilt from a short list of tags, never trusted.
-import { recall, remember } from './memory.js';
+// The log: turns in the order of the conversation. A turn is an answer with the words it answers,
+// or words that still wait for their answer: these stay after all others.
+import { dayOf, element, fill, label, mine, reopen as reopenIn, words } from './bubbles.js';
+import { arrived, keepPlace, reveal } from './scroll.js';
 
-const ALLOWED = new Set(['B', 'I', 'U', 'S', 'A', 'CODE', 'PRE', 'BLOCKQUOTE', 'BR']);
-const KEPT = 60;
-
-export const words = JSON.parse(document.getElementById('words').textContent);
 const log = document.getElementById('log');
-const bubbles = new Map();
-const mine = recall('mine', []);
-let newest = 0;
+const answers = new Map(); // message → { bubble, event }
+const gone = new Set(); // messages deleted
+const own = new Map(); // client's id → the person's own bubble
+const expected = new Set(); // client's ids whose answer is to be shown
+let isReplay = true;
 
-const language = document.documentElement.lang;
-const hour = new Intl.DateTimeFormat(language, { hour: '2-digit', minute: '2-digit' });
-const whole = new Intl.DateTimeFormat(language, { dateStyle: 'full', timeStyle: 'short' });
+const turnOf = (bubble) => bubble.parentElement;
+const turns = () => [...log.querySelectorAll('.turn')];
 
-function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
-}
+// Own words that name a menu item read as its label, also after a reload.
+const labels = new Map();
+for (const one of document.querySelectorAll('[data-say]')) labels.set(one.dataset.say, one.textContent);
+export const shown = (text) => labels.get(text) || text;
 
-function rebuilt(nodes) {
-  const made = document.createDocumentFragment();
-  for (const node of nodes) {
-    if (node.nodeType === Node.TEXT_NODE) made.append(node.textContent);
-    else if (ALLOWED.has(node.nodeName)) {
-      const copy = element(node.nodeName.toLowerCase());
-      const href = node.getAttribute('href') ?? '';
-      if (node.nodeName === 'A' && /^(https?:|mailto:)/.test(href)) {
-        copy.href = href;
-        copy.rel = 'noopener noreferrer';
-        copy.target = '_blank';
-      }
-      copy.append(rebuilt(node.childNodes));
-      made.append(copy);
-    } else if (node.nodeType === Node.ELEMENT_NODE) made.append(rebuilt(node.childNodes));
-  }
-  return made;
-}
-
-const parsed = (html) => rebuilt(new DOMParser().parseFromString(html, 'text/html').body.childNodes);
-
-function stamp(at) {
-  const time = element('time', { datetime: at, title: whole.format(new Date(at)) });
-  time.textContent = hour.format(new Date(at));
-  return time;
-}
-
-function choicesOf(event, choose) {
-  const list = element('ol', { class: 'choices' });
-  event.choices.forEach(({ id, label }, position) => {
-    const button = element('button', { type: 'button', dir: 'auto' }, `${position + 1}. ${label}`);
-    button.addEventListener('click', () => {
-      if (button.disabled) return;
-      for (const other of list.querySelectorAll('button')) other.disabled = true;
-      button.setAttribute('aria-pressed', 'true');
-      choose({ choice: id, label, message: event.message });
-    });
-    list.append(element('li', {}, button));
-  });
-  return list;
-}
-
-function pictures(files) {
-  return files.map(({ url, name, type }) => {
-    const address = new URL(url, location.origin);
-    const as = new URLSearchParams(location.search).get('as');
-    if (as) address.searchParams.set('as', as);
-    const link = element('a', { href: address, target: '_blank', rel: 'noopener' });
-    if (type.startsWith('image/')) link.append(element('img', { src: address, alt: name }));
-    else link.textContent = `${words.download} : ${name}`;
-    return link;
-  });
-}
-
-function place(bubble) {
-  const near = log.scrollHeight - log.scrollTop - log.clientHeight < 200;
-  log.append(bubble);
-  if (near) reveal(bubble);
-  for (const picture of bubble.querySelectorAll('img')) {
-    picture.addEventListener('load', () => { if (near && bubble === log.lastElementChild) reveal(bubble); });
+function separate(turn) {
+  for (const one of [turn, turn.nextElementSibling]) {
+    if (!one) continue;
+    const before = one.previousElementSibling;
+    const isNew = !before || before.dataset.day !== one.dataset.day;
+    const there = one.querySelector('.day');
+    if (there && !isNew) there.remove();
+    if (!there && isNew) one.prepend(element('h2', { class: 'day' }, one.dataset.day));
   }
 }
 
-// A short bubble is shown whole; of a long one, its beginning.
-function reveal(bubble) {
-  const top = bubble.offsetTop - 8; // the log is what bubbles are placed in
-  log.scrollTop = Math.min(top, log.scrollHeight);
+function put(turn, before = log.querySelector('.pending')) {
+  log.insertBefore(turn, before);
+  separate(turn);
 }
 
-export function toEnd() {
-  log.scrollTop = log.scrollHeight;
+function take(turn) {
+  const next = turn.nextElementSibling;
+  turn.remove();
+  if (next) separate(next);
 }
 
-function fill(bubble, event, choose) {
-  const who = element('span', { class: 'unseen' }, `${words.bot} : `);
-  const body = element('div', { class: 'body', dir: 'auto' });
-  body.append(parsed(event.html));
-  bubble.replaceChildren(who, body, ...pictures(event.files));
-  if (event.choices.length) bubble.append(choicesOf(event, choose));
-  bubble.append(element('small', {}, stamp(event.at)));
+function turnFor(message, at) {
+  const turn = element('div', { class: 'turn', 'data-day': dayOf(at) });
+  turn.dataset.message = message;
+  const later = turns().filter((one) => Number(one.dataset.message) > message);
+  put(turn, later[0]);
+  return turn;
 }
 
-export function show(event, choose) {
-  const { kind, message } = event;
-  const known = bubbles.get(message);
-  document.getElementById('typing')?.remove();
-  if (kind === 'toast') return notify(event.text);
-  if (kind === 'typing') return typing();
-  if (kind === 'delete') {
-    known?.remove();
-    bubbles.delete(message);
-    forgetAnswersTo(message);
-  } else if (known) fill(known, event, choose);
-  else {
-    newest = message;
-    const bubble = element('article', { class: 'bubble' });
+export function tell(event, choose) {
+  if (event.kind === 'toast') return notify(event.text, true);
+  if (event.kind === 'typing') return notify(`${words.typing}…`, true);
+  const { id, kind, message } = event;
+  if (gone.has(message)) return undefined;
+  if (kind === 'delete') return remove(message);
+  const known = answers.get(message);
+  const isStale = known && known.event.id > id;
+  if (!known && !event.html && !event.files.length) return undefined; // it was erased since
+  const bubble = known ? known.bubble : element('article', { class: 'bubble' });
+  if (!known) turnFor(message, event.at).append(bubble);
+  if (!isStale) {
+    answers.set(message, { bubble, event });
     fill(bubble, event, choose);
-    bubbles.set(message, bubble);
-    place(bubble);
-    for (const said of mine.filter((one) => one.after === message && one.state === 'sent')) replay(said);
   }
+  if (event.said) answered(event.said, bubble, kind);
+  restOlderChoices();
+  if (isReplay) return undefined;
+  const isExpected = Boolean(event.said) && expected.delete(event.said.id);
+  if (!known || isExpected) arrived(bubble, isExpected);
   return undefined;
 }
 
-function replay(said) {
-  if (!document.getElementById(`m${said.id}`)) place(myBubble(said));
+export const expectAnswer = (id) => expected.add(id);
+
+// An answer came. When it changes the pressed message in place, the message itself says what was said.
+function answered(said, bubble, kind) {
+  const waiting = own.get(said.id);
+  const turn = waiting && turnOf(waiting);
+  if (kind === 'edit') {
+    if (turn && turn.matches(':not([data-message])')) take(turn);
+    return;
+  }
+  const text = shown(said.text) || words.photo;
+  const words_ = waiting || mine(text);
+  own.set(said.id, words_);
+  bubble.before(words_);
+  label(words_, said.at, 'sent', '', []);
+  if (turn && turn !== turnOf(bubble)) take(turn);
+  choose(turnOf(bubble), said.text);
 }
 
-export function replayUnanswered() {
-  for (const said of mine.filter((one) => !bubbles.has(one.after) || one.state !== 'sent')) replay(said);
+// Mark the choice that was made, in the newest message before its answer that offered it.
+function choose(turn, text) {
+  for (let one = turn.previousElementSibling; one; one = one.previousElementSibling) {
+    const buttons = [...one.querySelectorAll('.choices button')];
+    const pressed = buttons.find((button) => button.dataset.label === text);
+    if (!pressed) continue;
+    for (const button of buttons) button.removeAttribute('aria-pressed');
+    pressed.setAttribute('aria-pressed', 'true');
+    return;
+  }
 }
 
-function notify(text) {
-  const toast = element('p', { class: 'bubble toast' }, text);
-  place(toast);
-  setTimeout(() => toast.remove(), 6000);
+// Only the newest choices are stops of the Tab key; the arrows reach the others.
+function restOlderChoices() {
+  const lists = [...log.querySelectorAll('.choices')];
+  const newest = lists.pop();
+  const rest = (list, stop) => list.querySelectorAll('button').forEach((one) => { one.tabIndex = stop; });
+  for (const list of lists) rest(list, -1);
+  if (newest) rest(newest, 0);
 }
 
-function typing() {
-  const bubble = element('p', { class: 'bubble toast', id: 'typing' }, `${words.typing}…`);
-  place(bubble);
-  setTimeout(() => bubble.remove(), 10_000);
+export function moveAmongChoices(from, step) {
+  const all = [...log.querySelectorAll('.choices button')];
+  const newest = log.querySelectorAll('.choices');
+  if (!all.length) return false;
+  const next = from ? all[all.indexOf(from) + step] : newest[newest.length - 1].querySelector('button');
+  if (next) next.focus();
+  return Boolean(next);
 }
 
-function myBubble({ id, text, state, at }) {
-  const bubble = element('article', { class: 'bubble mine', id: `m${id}`, dir: 'auto' });
-  bubble.append(element('span', { class: 'unseen' }, `${words.me} : `), text, element('small', {}, stamp(at), ' ', element('span', {}, words[state] ?? '')));
-  return bubble;
+function remove(message) {
+  gone.add(message);
+  const known = answers.get(message);
+  if (known) take(turnOf(known.bubble));
+  answers.delete(message);
 }
 
-export function say(id, text) {
-  const said = { id, text, state: 'sending', at: new Date().toISOString(), after: newest };
-  mine.push(said);
-  mine.splice(0, mine.length - KEPT);
-  remember('mine', mine);
-  place(myBubble(said));
-  toEnd();
+// Own words on their way. `actions` are buttons.
+export function mark({ id, at, text, label: pressed }, state, { why = '', actions = [], photo } = {}) {
+  let bubble = own.get(id);
+  if (bubble && turnOf(bubble) && turnOf(bubble).dataset.message) return; // answered already
+  if (!bubble || !turnOf(bubble)) {
+    bubble = mine(pressed || shown(text) || words.photo, photo);
+    own.set(id, bubble);
+    const turn = element('div', { class: 'turn pending', 'data-day': dayOf(at) }, bubble);
+    put(turn, null);
+    if (!isReplay) reveal(bubble);
+  }
+  turnOf(bubble).classList.toggle('pending', state !== 'sent');
+  label(bubble, at, state, why, actions);
 }
 
-export function mark(id, state) {
-  const said = mine.find((one) => one.id === id);
-  if (said) said.state = state;
-  remember('mine', mine);
-  const bubble = document.getElementById(`m${id}`);
-  bubble?.classList.toggle('lost', state === 'not_sent');
-  const label = bubble?.querySelector('small span');
-  if (label) label.textContent = words[state];
-}
+export const isShown = (id) => own.has(id) && Boolean(turnOf(own.get(id)));
 
-export function complain(text) {
-  place(element('p', { class: 'bubble', role: 'alert' }, text ?? words.failed));
-  toEnd();
+export function unsay(id) {
+  const bubble = own.get(id);
+  if (bubble && turnOf(bubble) && !turnOf(bubble).dataset.message) take(turnOf(bubble));
+  own.delete(id);
 }
 
 export function reopen(message) {
-  for (const button of bubbles.get(message)?.querySelectorAll('.choices button') ?? []) {
-    button.disabled = false;
-    button.removeAttribute('aria-pressed');
-  }
+  const known = answers.get(message);
+  if (known) reopenIn(known.bubble);
 }
 
-function forgetAnswersTo(message) {
-  for (const said of mine.filter((one) => one.after === message)) {
-    document.getElementById(`m${said.id}`)?.remove();
-    mine.splice(mine.indexOf(said), 1);
-  }
-  remember('mine', mine);
+// All that was there is told: from now on what comes is read out. The newest open question is shown.
+export function caughtUp() {
+  if (!isReplay) return;
+  isReplay = false;
+  const all = turns();
+  const last = all.filter((turn) => turn.querySelector('.mine')).pop();
+  const since = all.slice(Math.max(0, all.indexOf(last)));
+  const asking = since.filter((turn) => turn.querySelector('.choices')).pop() || since[0];
+  if (asking) reveal(asking.querySelector('.bubble:not(.mine)') || asking.querySelector('.bubble'));
+  log.setAttribute('aria-busy', 'false');
+  log.setAttribute('aria-live', 'polite');
+}
+
+// Older messages come above what is read, in silence.
+export function tellOlder(events, choose_, meanwhile) {
+  log.setAttribute('aria-live', 'off');
+  isReplay = true;
+  keepPlace(() => {
+    meanwhile();
+    events.forEach((event) => tell(event, choose_));
+  });
+  isReplay = false;
+  setTimeout(() => log.setAttribute('aria-live', 'polite'), 500);
+}
+
+const notice = document.getElementById('notice');
+let fading;
+
+// The one place of toasts and errors; an error stays longer.
+export function notify(text, passes = false) {
+  clearTimeout(fading);
+  notice.textContent = text;
+  notice.classList.toggle('error', !passes);
+  fading = setTimeout(() => { notice.textContent = ''; }, passes ? 6000 : 20_000);
 }
