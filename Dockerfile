@@ -1,9 +1,10 @@
 # syntax=docker/dockerfile:1
-FROM python:3.13-slim-bookworm AS build
+# How to run it, and when to migrate: docs/operators.md
+FROM python:3.13.9-slim-bookworm AS build
 WORKDIR /src
 COPY requirements.lock requirements-run.lock ./
-RUN python -m venv /venv \
-    && /venv/bin/pip install --no-cache-dir --require-hashes -r requirements-run.lock
+RUN python -m venv --without-pip /venv \
+    && pip --python /venv/bin/python install --no-cache-dir --require-hashes -r requirements-run.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY bot bot
 COPY handlers handlers
@@ -13,9 +14,9 @@ COPY locales locales
 RUN sed -n '/^setuptools==/,/# via/p' requirements.lock > build.lock \
     && pip install --no-cache-dir --require-hashes -r build.lock \
     && pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheel . \
-    && /venv/bin/pip install --no-cache-dir --no-deps /wheel/preau-*.whl
+    && pip --python /venv/bin/python install --no-cache-dir --no-deps /wheel/preau-*.whl
 
-FROM python:3.13-slim-bookworm
+FROM python:3.13.9-slim-bookworm
 RUN useradd --create-home --uid 10001 preau && install -d -o preau -g preau -m 0700 /data
 COPY --from=build /venv /venv
 ENV PATH=/venv/bin:$PATH \

@@ -14,6 +14,8 @@ setup: $(STAMP)
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Préau needs Python 3.11 or later: make PYTHON=/path/to/python3 …"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "Préau needs Python's venv; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	@echo "Setting up (about a minute, once)…"
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) install --require-hashes -r requirements.lock
