@@ -3,15 +3,12 @@
 import asyncio
 import contextlib
 import gc
-import json
 import logging
 import os
 import secrets
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import timedelta
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 from urllib.parse import urlsplit
@@ -21,8 +18,19 @@ import structlog
 import typer
 
 from bot.addresses import check_free, is_loopback_host, on_network, on_this_machine
-from bot.cli import FAILED, MISUSED, Failed, Misused, exit_code, log_to_stderr
+from bot.cli import (
+    FAILED,
+    MISUSED,
+    Failed,
+    Misused,
+    alone,
+    exit_code,
+    log_to_stderr,
+    opened,
+    reached,
+)
 from bot.clock import Clock
+from bot.inviting import invite
 from bot.platforms.web.demo import Demo
 from bot.platforms.web.health import prove_write
 from bot.platforms.web.platform import WebChat
@@ -30,9 +38,6 @@ from bot.service import Service
 from bot.settings import Channels, Settings, load
 from storage import migrate as migrations
 from storage.database import Database, NotMigrated
-from storage.grants import Role
-from storage.lock import only_server
-from storage.store import Store
 
 app = typer.Typer(
     add_completion=False,
@@ -42,8 +47,6 @@ app = typer.Typer(
 log = structlog.get_logger()
 
 SWITCH = 0.0005  # seconds for which a thread may keep others from running
-LONGEST_SCOPE = 80
-MANDATES = (Role.delegate, Role.substitute)
 
 
 def _version() -> str:
@@ -67,42 +70,6 @@ def preau(
         raise typer.Exit(MISUSED)
 
 
-@contextmanager
-def _reached(settings: Settings) -> Iterator[Database]:
-    """The database as it is, closed afterwards."""
-    try:
-        database = Database(settings.database_url, settings.secrets())
-    except OSError as error:
-        raise Failed(f"PREAU_DATABASE_URL: {error.strerror}: {error.filename}") from None
-    try:
-        yield database
-    finally:
-        database.close()
-
-
-@contextmanager
-def _opened(settings: Settings) -> Iterator[Database]:
-    """The database, at this version and open; closed afterwards."""
-    settings.secrets()
-    if settings.sqlite_path is not None and not settings.sqlite_path.exists():
-        raise NotMigrated  # and nothing is made: the path may be wrong
-    with _reached(settings) as database:
-        if not migrations.is_current(database.engine):
-            raise NotMigrated
-        database.open()
-        yield database
-
-
-@contextmanager
-def _alone(path: Path | None) -> Iterator[None]:
-    """The only server of an SQLite file."""
-    try:
-        with only_server(path):
-            yield
-    except PermissionError as error:
-        raise Failed(f"{error.strerror}: {error.filename}") from None
-
-
 @app.command()
 def run() -> None:
     """Serve every platform whose settings are there."""
@@ -110,7 +77,7 @@ def run() -> None:
     settings = load()
     if settings.channels is Channels.strict:
         raise Misused("PREAU_CHANNELS: strict does not exist yet, and open is not what was asked")
-    with _opened(settings) as database, _alone(settings.sqlite_path):
+    with opened(settings) as database, alone(settings.sqlite_path):
         check_free(settings.web_host, settings.web_port)
         for line in settings.warnings():
             log.warning(line)
@@ -218,7 +185,7 @@ def demo(
     )
     key = None if is_loopback_host(settings.web_host) else secrets.token_urlsafe(12)
     public_host = urlsplit(base.public_url or "").hostname
-    with _alone(folder / DATABASE):
+    with alone(folder / DATABASE):
         check_free(settings.web_host, settings.web_port)
         prepared = prepare(settings, fresh=fresh)
         web_demo = Demo(
@@ -243,7 +210,7 @@ def demo(
 @app.command()
 def migrate() -> None:
     """Bring the database to the tables of this version."""
-    with _reached(load()) as database:
+    with reached(load()) as database:
         migrations.is_current(database.engine)  # or made by a newer version
         try:
             database.open()  # the secret is looked at before anything is changed
@@ -259,51 +226,7 @@ def migrate() -> None:
         print(f"nothing to do: the database is at this version ({migrations.HEAD})")
 
 
-@app.command()
-def invite(
-    role: Annotated[Role | None, typer.Option(help="Role that the invitation gives.")] = None,
-    organisation: Annotated[
-        str | None, typer.Option(help="Organisation for which a delegate or substitute speaks.")
-    ] = None,
-    group: Annotated[str | None, typer.Option(help="Working group.")] = None,
-    uses: Annotated[int, typer.Option(min=1, help="How often it serves: once.")] = 1,
-    days: Annotated[int, typer.Option(min=1, max=90, help="How long it serves.")] = 7,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Make an invitation and print its code, once."""
-    if role is None:
-        raise Misused(f"say what the invitation gives: --role {'|'.join(Role)}")
-    if uses != 1:
-        raise Misused("an invitation to a role serves once: make one for each person")
-    if role in MANDATES and organisation is None:
-        raise Misused(f"a {role} speaks for somebody: say --organisation")
-    if role not in MANDATES and organisation is not None:
-        raise Misused(f"a {role} speaks for no organisation: leave out --organisation")
-    if role in MANDATES and group is not None:
-        raise Misused(f"a {role} is so everywhere: leave out --group")
-    scope = f"group:{group}" if group else ""
-    if len(scope) > LONGEST_SCOPE:
-        raise Misused("that name of a group is too long")
-    settings = load()
-    now = Clock().now()
-    expires_at = now + timedelta(days=days)
-
-    def make(store: Store) -> str:
-        if organisation is not None and store.organisations.get(organisation) is None:
-            known = ", ".join(sorted(store.organisations.names(now.date()))) or "none yet"
-            raise Misused(f"no organisation {organisation} (known: {known})")
-        return store.invitations.invite(
-            role=role, expires_at=expires_at, now=now, organisation_id=organisation, scope=scope
-        )
-
-    with _opened(settings) as database:
-        code = database.write_now(make)
-    base = settings.public_url or on_network(settings.web_host, settings.web_port)
-    link = f"{base}/#code={code}"
-    if as_json:
-        print(json.dumps({"code": code, "links": {"web": link}, "expires": expires_at.isoformat()}))
-    else:
-        print(f"{code}\n{link}\nuntil {expires_at:%Y-%m-%d %H:%M} UTC")
+app.command()(invite)
 
 
 @app.command()

@@ -1,19 +1,21 @@
-"""What every command shares: one clear line per error, exit codes, and the log."""
+"""What commands share: one clear line per error, exit codes, the log, the database."""
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import structlog
 import typer
 from sqlalchemy.exc import DatabaseError, IntegrityError, ProgrammingError
 
 from bot.addresses import NoAddress, NotFree
-from bot.settings import SettingsRefused
-from storage.database import NotMigrated, Unavailable
+from bot.settings import Settings, SettingsRefused
+from storage.database import Database, NotMigrated, Unavailable
 from storage.keys import KeyRefused
-from storage.lock import AlreadyServed
-from storage.migrate import BrokenReferences, NewerDatabase
+from storage.lock import AlreadyServed, only_server
+from storage.migrate import BrokenReferences, NewerDatabase, is_current
 
 WELL, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 
@@ -81,6 +83,47 @@ def log_to_stderr(least: int = logging.INFO) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+
+
+@contextmanager
+def reached(settings: Settings) -> Iterator[Database]:
+    """The database as it is, closed afterwards."""
+    try:
+        database = Database(settings.database_url, settings.secrets())
+    except OSError as error:
+        raise Failed(f"PREAU_DATABASE_URL: {error.strerror}: {error.filename}") from None
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Database]:
+    """The database, at this version and open; closed afterwards.
+
+    Raises:
+        NotMigrated, NewerDatabase, KeyRefused, SettingsRefused, Failed: it is not.
+    """
+    settings.secrets()
+    if settings.sqlite_path is not None and not settings.sqlite_path.exists():
+        raise NotMigrated  # and nothing is made: the path may be wrong
+    with reached(settings) as database:
+        if not is_current(database.engine):
+            raise NotMigrated
+        database.open()
+        yield database
+
+
+@contextmanager
+def alone(path: Path | None) -> Iterator[None]:
+    """The only server of an SQLite file; see `storage.lock`."""
+    with ExitStack() as held:
+        try:
+            held.enter_context(only_server(path))
+        except OSError as error:
+            raise Failed(f"{error.strerror}: {error.filename}") from None
+        yield
 
 
 def _say(line: str, code: int) -> int:

@@ -320,6 +320,12 @@ def test_a_spoilt_demo_says_how_to_begin_anew(
     assert words in said.err
 
 
+def test_a_demo_that_has_no_folder(preau: Preau, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    said = preau("demo", DEMO_DIR=str(tmp_path / "file"), WEB_PORT="0")
+    assert (said.code, "file" in line_of(said)) == (1, True)
+
+
 def test_a_demo_whose_secret_was_deleted(
     preau: Preau, sqlite_template: Path, tmp_path: Path
 ) -> None:

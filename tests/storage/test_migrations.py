@@ -1,6 +1,7 @@
 """Migrations go up, down, and agree with the models, on both databases; and lose nothing."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -122,6 +123,14 @@ def test_a_filled_database_is_rebuilt_and_loses_nothing(
     migrate.downgrade(db.engine, migrate.HEAD, scripts=more)
     assert content(db) == before
     assert differences(db) == []
+
+
+def test_two_who_migrate_at_once_do_it_once(db: Database) -> None:
+    migrate.downgrade(db.engine, "base")
+    with ThreadPoolExecutor(2) as both:
+        done = list(both.map(lambda _: migrate.upgrade(db.engine), range(2)))
+    assert sorted(done) == [False, True]
+    assert migrate.is_current(db.engine)
 
 
 def test_a_migration_that_loses_what_others_refer_to_is_undone(

@@ -1,0 +1,63 @@
+"""The command that makes an invitation: how the first secretary comes in."""
+
+import json
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from bot.addresses import on_network
+from bot.cli import Misused, opened
+from bot.clock import Clock
+from bot.settings import load
+from storage.grants import Role
+from storage.store import Store
+
+LONGEST_SCOPE = 80
+MANDATES = (Role.delegate, Role.substitute)
+
+
+def invite(
+    role: Annotated[Role | None, typer.Option(help="Role that the invitation gives.")] = None,
+    organisation: Annotated[
+        str | None, typer.Option(help="Organisation for which a delegate or substitute speaks.")
+    ] = None,
+    group: Annotated[str | None, typer.Option(help="Working group.")] = None,
+    uses: Annotated[int, typer.Option(min=1, help="How often it serves: once.")] = 1,
+    days: Annotated[int, typer.Option(min=1, max=90, help="How long it serves.")] = 7,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Make an invitation and print its code, once."""
+    if role is None:
+        raise Misused(f"say what the invitation gives: --role {'|'.join(Role)}")
+    if uses != 1:
+        raise Misused("an invitation to a role serves once: make one for each person")
+    if role in MANDATES and organisation is None:
+        raise Misused(f"a {role} speaks for somebody: say --organisation")
+    if role not in MANDATES and organisation is not None:
+        raise Misused(f"a {role} speaks for no organisation: leave out --organisation")
+    if role in MANDATES and group is not None:
+        raise Misused(f"a {role} is so everywhere: leave out --group")
+    scope = f"group:{group}" if group else ""
+    if len(scope) > LONGEST_SCOPE:
+        raise Misused("that name of a group is too long")
+    settings = load()
+    now = Clock().now()
+    expires_at = now + timedelta(days=days)
+
+    def make(store: Store) -> str:
+        if organisation is not None and store.organisations.get(organisation) is None:
+            known = ", ".join(sorted(store.organisations.names(now.date()))) or "none yet"
+            raise Misused(f"no organisation {organisation} (known: {known})")
+        return store.invitations.invite(
+            role=role, expires_at=expires_at, now=now, organisation_id=organisation, scope=scope
+        )
+
+    with opened(settings) as database:
+        code = database.write_now(make)
+    base = settings.public_url or on_network(settings.web_host, settings.web_port)
+    link = f"{base}/#code={code}"
+    if as_json:
+        print(json.dumps({"code": code, "links": {"web": link}, "expires": expires_at.isoformat()}))
+    else:
+        print(f"{code}\n{link}\nuntil {expires_at:%Y-%m-%d %H:%M} UTC")
