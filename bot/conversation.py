@@ -52,7 +52,8 @@ def _command(name: str, request: Request, store: Store) -> routing.Answer:
 def _answer(command: str | None, request: Request, store: Store) -> routing.Answer:
     """An answer to the open form; `command` is the one that its words name, if any.
 
-    Words that choose come first, then those that leave: free text alone may be a command's word.
+    What can be taken as the answer is the answer; else a command's word leaves the form, unless
+    the question is open to any words.
     """
     filling = Filling.open_in(request, store)
     if filling is None:  # its draft went meanwhile, or its form is no longer known
@@ -67,11 +68,9 @@ def _answer(command: str | None, request: Request, store: Store) -> routing.Answ
     typed, asked = request.text, filling.asked
     is_position = typed.isascii() and typed.isdigit() and not typed.startswith("0")
     action = (filling.at(typed) if is_position else None) or filling.named(typed)
-    if action is None and asked is not None and asked.free:
-        return filling.take(Given(text=typed))
-    if action is None and command is not None and _leaves(command, request):
-        return _command(command, request, store)
-    if action is None and (asked is None or asked.by_label):
+    if action is None and not (asked is not None and asked.free) and not filling.takes(typed):
+        if command is not None and _leaves(command, request):
+            return _command(command, request, store)
         action = filling.named(typed, loosely=True)
     return routing.act(action, request, store) if action else filling.take(Given(text=typed))
 

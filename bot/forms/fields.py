@@ -64,6 +64,7 @@ class Field:
     when: Callable[[Answers], bool] | None = field(default=None, kw_only=True)
 
     free: ClassVar[bool] = False  # any words are an answer, even those of a command
+    fixed: ClassVar[bool] = False  # known from the beginning: shown in the review, never asked
     by_label: ClassVar[bool] = False  # a few words of a label choose it
     clear: ClassVar[str] = "forms.clear"  # the label for taking the answer back
 
@@ -95,7 +96,7 @@ class Field:
         """Whether a typed number is the position of a choice here."""
         return True
 
-    def understood(self, noun: str, typed: str, answer: Any) -> Label | None:
+    def understood(self, given: Given, answer: Any) -> Label | None:
         """What to say of an answer that was not taken as it was typed."""
         return None
 
@@ -277,8 +278,8 @@ class Find(Field):
         """A number is looked for (a département); one digit chooses among what was found."""
         return len(digits) == 1 and self.begun(given)
 
-    def understood(self, noun: str, typed: str, answer: Any) -> Label | None:
-        return self.explain(typed, answer)
+    def understood(self, given: Given, answer: Any) -> Label | None:
+        return self.explain(given.text, answer)
 
 
 @dataclass(frozen=True)
@@ -322,8 +323,8 @@ class Moment(Field):
             moment = read_moment(typed, given.zone, given.now, self.hour)
         except NotUnderstood:
             raise Problem("forms.no_date") from None
-        except NoSuchMoment:
-            raise Problem("forms.no_such_moment") from None
+        except NoSuchMoment as none:
+            raise Problem("forms.no_such_moment", why=none.why) from None
         if moment <= given.now:
             raise Problem("forms.past")
         if moment > given.now + self.at_most:
@@ -343,3 +344,9 @@ class Moment(Field):
 
     def show(self, noun: str, answer: Any) -> Label:
         return Words("forms.moment", {"at": datetime.fromisoformat(answer)})
+
+    def understood(self, given: Given, answer: Any) -> Label | None:
+        """Of an hour that comes twice, when clocks go back, say that the first one is meant."""
+        first = datetime.fromisoformat(answer).astimezone(given.zone)
+        second = first.replace(fold=1)
+        return Words("forms.first_of_two") if first.utcoffset() != second.utcoffset() else None

@@ -61,7 +61,9 @@ class Filling:
             return [
                 (self._action("edit", one.name), Words(f"{self.form.noun}.{one.name}_name"))
                 for one in self.form.fields
-                if one.applies(self.state.answers) and one.name in self.state.answers
+                if not one.fixed
+                and one.applies(self.state.answers)
+                and one.name in self.state.answers
             ]
         given, has_answer = self._given(), self.state.answers.get(asked.name) is not None
         choices: list[tuple[str, Label]] = [
@@ -93,7 +95,7 @@ class Filling:
         texts = texts_for(self.request.context.language, self.request.zone)
         names = [(action, name) for action, label in self.offered for name in texts.names(label)]
         ways: list[Callable[[str], bool]] = [lambda name: name == wanted]
-        if loosely:
+        if loosely and (self.asked is None or self.asked.by_label):
             ways = [
                 lambda name: name.startswith(wanted),
                 lambda name: f" {wanted} " in f" {name} ",
@@ -105,18 +107,23 @@ class Filling:
                 return found.pop()
         return None
 
+    def takes(self, typed: str) -> bool:
+        """Whether typed words are an answer to what is asked."""
+        try:
+            self.form.advance(self.state, replace(self._given(), text=typed))
+        except Problem:
+            return False
+        return True
+
     def take(self, given: Given) -> routing.Answer:
         """Take an answer; if it cannot be taken, say why and ask again."""
-        asked = self.asked
+        asked, given = self.asked, replace(given, now=self.request.now, zone=self.request.zone)
         try:
-            state = self.form.advance(
-                self.state, replace(given, now=self.request.now, zone=self.request.zone)
-            )
+            state = self.form.advance(self.state, given)
         except Problem as problem:
             return self.ask(problem)
         if asked is not None and given.text and state.step != self.state.step:
-            answer = state.answers[asked.name]
-            self.note = asked.understood(self.form.noun, given.text, answer) or self.note
+            self.note = asked.understood(given, state.answers[asked.name]) or self.note
         return self.go(state)
 
     def take_kept(self) -> routing.Answer:

@@ -110,7 +110,9 @@ class Form:
         if asked is None or asked.optional or state.editing:
             return None
         required = [
-            one.name for one in self.fields if not one.optional and one.applies(state.answers)
+            one.name
+            for one in self.fields
+            if not (one.optional or one.fixed) and one.applies(state.answers)
         ]
         done = sum(name in state.trail for name in required if name != state.step)
         left = sum(name not in state.answers for name in required if name != state.step)
@@ -181,7 +183,7 @@ class Form:
     def edit(self, state: State, name: str) -> State:
         """Ask one field again."""
         asked = self.field(name)
-        if asked is None or not asked.applies(state.answers):
+        if asked is None or asked.fixed or not asked.applies(state.answers):
             raise Problem("forms.choose")
         return replace(state, step=name, partial=None, editing=True)
 

@@ -1,9 +1,17 @@
 """What is said outside any form, what is typed inside one, and how forms are left."""
 
-import pytest
+from typing import Any
 
+import pytest
+from sqlalchemy import select
+
+from bot.forms import State
+from bot.routing import FORMS
+from storage.conversations import Conversation
 from storage.grants import Role
-from tests.people import STORY, Stage, report
+from storage.people import Account
+from storage.store import Store
+from tests.people import STORY, Someone, Stage, report
 
 FIRST, SECOND = "Le wifi tombe souvent dans notre école.", "Et les tablettes sont vieilles."
 
@@ -283,3 +291,92 @@ async def test_an_old_button_and_a_button_pressed_twice_get_a_clear_answer(stage
     assert "Ce bouton appartient à une question fermée." in again
     written = await stage.db.read(lambda store: len(store.reports.written_by(2)))
     assert written == 1
+
+
+# Bad input, field by field
+
+
+KNOWN: dict[str, dict[str, Any]] = {
+    "report": {
+        "story": STORY,
+        "kind": "need",
+        "theme": "usages",
+        "profile": "parent",
+        "academie": "28",
+        "publishable": "no",
+    },
+    "poll": {
+        "question": "De quoi avez-vous besoin ?",
+        "style": "own",
+        "options": ["Du temps", "Un réseau"],
+        "several": "one",
+        "electorate": "members",
+        "closes_at": "2027-01-14T17:00:00+00:00",
+        "hidden": "yes",
+    },
+    "draft": {"title": "Un réseau fiable", "body": "Mesurer le réseau.", "theme": "usages"},
+}
+BAD = {
+    "10,000 characters": "é" * 10_000,
+    "spaces": "  \t ",
+    "unseen": "\u200b\u2060",
+    "emoji": "😀👨‍👩‍👧",
+    "right to left": "\u202eשלום\u202c",
+    "control": "\x00\x07?",
+    "markup": "<script>alert(1)</script> **x** [a](b)",
+}
+ASKED = [
+    (name, one.name)
+    for name in KNOWN
+    for one in FORMS[name].fields
+    if one.name in KNOWN[name] or one.optional
+]
+
+
+async def at_step(stage: Stage, someone: Someone, form: str, step: str) -> int:
+    """Bring the newest person to a step of a form, all the other questions answered."""
+    await someone.say("menu")
+    answers = {name: value for name, value in KNOWN[form].items() if name != step}
+
+    def place(store: Store) -> int:
+        conversation = store.session.scalars(
+            select(Conversation).order_by(Conversation.id.desc()).limit(1)
+        ).one()
+        conversation.form = form
+        account = store.session.get_one(Account, conversation.account_id)
+        state = State(step, dict(answers), ("before",))
+        store.conversations.save_draft(account.person_id, form, state.kept(), stage.clock.now())
+        return account.person_id
+
+    return await stage.db.write(place)
+
+
+@pytest.mark.parametrize(("form", "step"), ASKED)
+async def test_bad_input_gets_a_clear_answer_and_loses_nothing(
+    stage: Stage, form: str, step: str
+) -> None:
+    person = await (stage.newcomer() if form == "report" else stage.invited(Role.secretariat))
+    others = {name: value for name, value in KNOWN[form].items() if name != step}
+    for kind, typed in BAD.items():
+        who = await at_step(stage, person, form, step)
+        answer = await person.say(typed)
+        assert len(answer.messages) == 1, kind
+        assert "Une erreur est survenue" not in answer
+        assert "<script" not in answer.messages[0]["html"]
+        kept = await stage.db.read(lambda store, who=who: store.conversations.draft(who, form))  # type: ignore[misc]
+        assert kept is not None
+        assert others.items() <= kept["answers"].items(), kind
+        moved = kept["step"] != step or kept["partial"] is not None
+        named = [words for words in PROBLEMS if words in answer.text.replace("\u202f", " ")]
+        assert moved or named, f"{kind}: {answer.text}"
+
+
+PROBLEMS = (
+    "La limite est",
+    "Votre réponse est vide.",
+    "Je n'ai pas reconnu votre choix.",
+    "Je n'ai pas trouvé.",
+    "Je n'ai pas compris cette date.",
+    "options différentes, une par ligne.",
+    "Une photo est attendue ici.",
+)

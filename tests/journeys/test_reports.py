@@ -1,12 +1,15 @@
 """A report from the first word to publication, as its author and its reader see it."""
 
 import io
+from datetime import timedelta
 
 import pytest
 from PIL import Image
 
 from storage.grants import Role
-from tests.people import STORY, Stage, report
+from tests.people import STORY, Someone, Stage, report
+
+TOLD = timedelta(minutes=2)  # after a decision, its author is told
 
 
 def photo(size: tuple[int, int] = (640, 480)) -> bytes:
@@ -39,6 +42,7 @@ async def test_a_report_is_read_published_and_its_author_told(stage: Stage) -> N
     shown = await secretary.press("Lire le suivant")
     assert STORY in shown
     await secretary.press("Publier")
+    await stage.advance(TOLD)
     told = await parent.look(1.5)
     assert "est publié, sans votre nom" in told
     published = await stage.db.read(
@@ -58,26 +62,171 @@ async def test_two_secretaries_cannot_hold_one_report(stage: Stage) -> None:
     await one.say("modérer")
     await two.say("modérer")
     await one.press("Lire le suivant")
-    assert "Plus aucun témoignage" in await two.press("Lire le suivant")
+    assert "Aucun autre témoignage" in await two.press("Lire le suivant")
     await one.press("Publier")
-    assert "n'est plus entre vos mains" in await one.press("Publier")
+    assert "Vous avez déjà décidé" in await one.press("Publier")
 
 
-async def test_a_question_comes_back_and_is_answered(stage: Stage) -> None:
+async def asked(stage: Stage, question: str = "Combien de tablettes ?") -> tuple[Someone, Someone]:
+    """An author whose report came back with a question, and the secretary who asked."""
     parent, secretary = await stage.newcomer(), await stage.invited(Role.secretariat)
     await report(parent)
     await secretary.say("modérer")
     await secretary.press("Lire le suivant")
     await secretary.press("Poser une question")
-    await secretary.say("Combien de tablettes ?")
-    assert "Combien de tablettes ?" in await parent.look(1.5)
+    await secretary.say(question)
+    await stage.advance(TOLD)
+    assert question in await parent.look(1.5)
+    return parent, secretary
+
+
+async def test_a_question_is_answered_under_the_story(stage: Stage) -> None:
+    parent, secretary = await asked(stage)
+    assert "Quelle est votre réponse ?" in await parent.press("Répondre")
+    answer = await parent.say("Il y en avait douze.")
+    assert "Votre réponse est envoyée au secrétariat." in answer
+    assert "REX-2027-00001" in answer
+    await secretary.say("modérer")
+    read = await secretary.press("Lire le suivant")
+    assert f"{STORY}\n\nIl y en avait douze." in read
+
+
+async def test_what_is_said_while_a_question_waits_may_answer_it(stage: Stage) -> None:
+    parent, secretary = await asked(stage)
+    offer = await parent.say("Il y en avait douze.")
+    assert offer.labels[0] == "Envoyer comme réponse à REX-2027-00001"
+    assert "Votre réponse est envoyée" in await parent.say("1")
+    await secretary.say("modérer")
+    assert f"{STORY}\n\nIl y en avait douze." in await secretary.press("Lire le suivant")
+    assert "Que voulez-vous raconter" in await parent.say("témoigner"), "nothing is kept any more"
+
+
+async def test_a_question_may_be_answered_by_changing_the_report(stage: Stage) -> None:
+    parent, secretary = await asked(stage)
     await parent.press("Modifier")
     await parent.press("Modifier une réponse")
-    await parent.press("Votre récit")
+    edited = await parent.press("Votre récit")
+    assert f"Votre réponse actuelle : {STORY}" in edited
     await parent.say(STORY + " Il y en avait douze.")
     assert "Vos changements sont enregistrés" in await parent.press("Envoyer")
     await secretary.say("modérer")
     assert "Il y en avait douze." in await secretary.press("Lire le suivant")
+
+
+async def test_who_one_is_and_where_can_be_changed_afterwards(stage: Stage) -> None:
+    parent = await stage.newcomer()
+    await report(parent)
+    await parent.say("mes témoignages")
+    await parent.press("REX-")
+    await parent.press("Modifier")
+    await parent.press("Modifier une réponse")
+    profile = await parent.press("Vous êtes")
+    assert "posée qu'une fois" not in profile
+    await parent.say("prof")
+    await parent.press("Modifier une réponse")
+    await parent.press("Académie")
+    assert "Gironde : académie de Bordeaux." in await parent.say("33")
+    await parent.press("Envoyer")
+    await parent.say("mes témoignages")
+    shown = await parent.press("REX-")
+    assert "Enseignante ou enseignant · Bordeaux" in shown
+
+
+@pytest.mark.parametrize("way", ["précédent", "Garder ma réponse", "passer"])
+async def test_a_change_can_be_left_as_it_was(stage: Stage, way: str) -> None:
+    parent = await stage.newcomer()
+    await parent.say("témoigner")
+    await parent.say(STORY)
+    for answer in ("1", "5", "3", "974", "1"):
+        review = await parent.say(answer)
+    for name in ("Votre récit", "Genre de témoignage", "Vous êtes", "Académie"):
+        listed = await parent.press("Modifier une réponse")
+        assert listed.text.count("précédent") == 1
+        await parent.press(name)
+        assert (await parent.say(way)).text == review.text
+
+
+async def photos_kept(stage: Stage) -> int:
+    count = "SELECT count(*) FROM files"
+    return await stage.db.read(
+        lambda store: int(store.session.connection().exec_driver_sql(count).scalar_one())
+    )
+
+
+async def test_photos_may_come_at_any_question(stage: Stage) -> None:
+    parent, secretary = await stage.newcomer(), await stage.invited(Role.secretariat)
+    await parent.say("témoigner")
+    _, kept = await parent.send_photo(photo())
+    assert "Photo gardée avec votre témoignage." in kept
+    assert "Que voulez-vous raconter" in kept
+    await parent.say(STORY)
+    _, kept = await parent.send_photo(photo())
+    assert "Qu'avez-vous raconté" in kept
+    for answer in ("1", "5", "3", "974", "1"):
+        review = await parent.say(answer)
+    assert "Photos : 2 photos" in review
+    assert len(review.messages[-1]["files"]) == 2
+    await parent.send_photo(photo())
+    await parent.press("Envoyer")
+    await secretary.say("modérer")
+    shown = await secretary.press("Lire le suivant")
+    assert len(shown.messages[-1]["files"]) == 3
+
+
+async def test_a_sixth_photo_is_not_kept(stage: Stage) -> None:
+    parent = await stage.newcomer()
+    await parent.say("témoigner")
+    for _ in range(5):
+        await parent.send_photo(photo((64, 64)))
+    _, surplus = await parent.send_photo(photo((64, 64)))
+    assert "Cinq photos au plus. Celle-ci n'est pas gardée." in surplus
+    assert await photos_kept(stage) == 5
+
+
+async def test_photos_can_be_added_to_and_taken_back(stage: Stage) -> None:
+    parent = await stage.newcomer()
+    await parent.say("témoigner")
+    await parent.send_photo(photo((64, 64)))
+    await parent.say(STORY)
+    for answer in ("1", "5", "3", "974", "1"):
+        await parent.say(answer)
+    await parent.press("Modifier une réponse")
+    asked = await parent.press("Photos")
+    assert asked.labels == ["C'est tout, continuer", "Retirer les photos"]
+    await parent.send_photo(photo((64, 64)))
+    assert "Photos : 2 photos" in await parent.say("c'est tout")
+    await parent.press("Modifier une réponse")
+    await parent.press("Photos")
+    assert "Photos :" not in await parent.press("Retirer les photos")
+
+
+async def test_going_back_loses_no_photo(stage: Stage) -> None:
+    parent = await stage.newcomer()
+    await parent.say("témoigner")
+    await parent.say(STORY)
+    for answer in ("1", "5", "3", "974", "1", "ajouter"):
+        await parent.say(answer)
+    for _ in range(4):
+        asked = await parent.say("passer")
+    assert "Passer" in asked.labels
+    _, more = await parent.send_photo(photo((64, 64)))
+    assert "Passer" not in more.labels
+    await parent.say("précédent")
+    await parent.say("passer")
+    await parent.say("passer")
+    assert "Photos : 1 photo" in await parent.say("passer")
+
+
+async def test_a_photo_elsewhere_is_not_stored(stage: Stage) -> None:
+    parent, secretary = await stage.newcomer(), await stage.invited(Role.secretariat)
+    _, refused = await parent.send_photo(photo())
+    assert "Votre photo n'est pas gardée" in refused
+    await secretary.say("projet")
+    await secretary.press("Entrer un nouveau projet")
+    _, refused = await secretary.send_photo(photo())
+    assert "Aucune photo n'est attendue ici. Votre photo n'est pas gardée." in refused
+    assert "titre" in refused.text.lower(), "the question is asked again"
+    assert await photos_kept(stage) == 0
 
 
 async def test_photos_lose_what_they_knew(stage: Stage) -> None:
@@ -146,18 +295,50 @@ async def test_a_short_story_gets_a_question_not_a_refusal(stage: Stage) -> None
     assert "Qu'avez-vous raconté" in await parent.press("C'est tout")
 
 
+async def test_a_slip_of_the_finger_makes_no_pupil(stage: Stage) -> None:
+    parent = await stage.newcomer()
+    await parent.say("témoigner")
+    await parent.say(STORY)
+    await parent.say("1")
+    await parent.say("5")
+    await parent.press("Élève")
+    assert "Vous êtes élève ?" in await parent.press("Élève"), "pressing twice erases nothing"
+    assert "Qui êtes-vous" in await parent.press("Non, je suis adulte")
+    assert "De quelle académie" in await parent.press("Parent")
+    assert STORY[:40] in str(await stage.db.read(lambda s: s.conversations.draft(1, "report")))
+
+
 async def test_a_pupil_is_told_and_all_is_erased(stage: Stage) -> None:
     pupil = await stage.newcomer()
     await pupil.say("témoigner")
+    await pupil.send_photo(photo((64, 64)))
     await pupil.say(STORY)
     await pupil.press("Une expérience")
     await pupil.press("Je ne sais pas")
-    assert "Vous êtes élève ?" in await pupil.press("Élève")
-    answer = await pupil.press("Oui, effacer")
+    await pupil.press("Élève")
+    answer = await pupil.say("oui")
     assert "Un parent ou un enseignant peut raconter pour vous." in answer
     assert {event["kind"] for event in answer.events} == {"delete", "message"}
     left = await stage.db.read(lambda store: store.conversations.draft(1, "report"))
     assert left is None
+    assert await photos_kept(stage) == 0
+
+
+async def test_who_turns_out_to_be_a_pupil_leaves_nothing_behind(stage: Stage) -> None:
+    pupil, secretary = await stage.newcomer(), await stage.invited(Role.secretariat)
+    await report(pupil)
+    await pupil.say("Encore une chose que je voulais dire.")
+    await pupil.say("mes témoignages")
+    await pupil.press("REX-")
+    await pupil.press("Modifier")
+    await pupil.press("Modifier une réponse")
+    await pupil.press("Vous êtes")
+    await pupil.press("Élève")
+    assert "est effacé" in await pupil.press("Oui, effacer")
+    assert "Aucun témoignage n'attend." in await secretary.say("modérer")
+    await pupil.say("mes témoignages")
+    assert STORY[:30] not in await pupil.press("REX-")
+    assert "Que voulez-vous raconter" in await pupil.say("témoigner"), "nothing is kept"
 
 
 async def test_a_draft_waits_for_whoever_stops(stage: Stage) -> None:
