@@ -111,7 +111,10 @@ async def test_in_a_low_window_one_can_still_write(
 async def test_letters_twice_as_large_leave_all_within_reach(browser: Browser, demo: str) -> None:
     page = await newcomer(browser, demo)
     await page.evaluate("document.documentElement.style.fontSize = '200%'")
+    await page.context.set_offline(True)  # a line more
+    await expect(page.get_by_text("Pas de réseau.")).to_be_visible()
     send = page.get_by_role("button", name="Envoyer", exact=True)
+    assert await page.locator("#log").evaluate("(log) => log.clientHeight") > PHONE[1] / 3
     for part in (composer(page), send, page.locator(".tool")):
         await expect(part).to_be_in_viewport(ratio=1)
     assert await send.evaluate("(one) => one.scrollWidth <= one.clientWidth")
@@ -183,7 +186,7 @@ async def test_without_script_the_page_says_so(browser: Browser, demo: str) -> N
 async def test_a_script_that_does_not_come_leaves_a_word(browser: Browser, demo: str) -> None:
     context = await browser.new_context(locale="fr-FR")
     page = await context.new_page()
-    await page.route("**/chat.js", lambda route: route.abort())
+    await page.route("**/chat.js*", lambda route: route.abort())
     await page.goto(demo)
     await expect(page.get_by_text("Si cela dure, rechargez-la.")).to_be_visible(timeout=8000)
 
@@ -203,9 +206,12 @@ async def test_the_first_load_is_light_on_a_slow_line(browser: Browser, demo: st
     await page.goto(demo)
     await expect(page.get_by_role("button", name="Commencer")).to_be_enabled(timeout=15_000)
     assert sum(weights) < 40_000
-    scripts = [url for url in asked if url.endswith((".js", ".css"))]
+    scripts = [url for url in asked if ".js" in url or ".css" in url]
     assert len(scripts) == len(set(scripts))
     assert all(url.startswith(demo) for url in asked)
+    tag = (await page.request.get(demo)).headers["etag"]
+    again = await page.request.get(demo, headers={"If-None-Match": tag})
+    assert again.status == 304
 
 
 async def test_the_page_speaks_the_language_chosen(browser: Browser, demo: str) -> None:

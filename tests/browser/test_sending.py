@@ -96,6 +96,35 @@ async def test_a_filter_or_a_portal_is_not_believed(browser: Browser, demo: str)
     assert await own_words(page) == ["menu portal", "menu school"]
 
 
+async def test_who_goes_too_fast_is_told_why_it_waits(browser: Browser, demo: str) -> None:
+    page = await newcomer(browser, demo)
+    why = "Vous allez très vite."
+
+    async def too_many(route: Route) -> None:
+        answer = {"error": "too_many", "text": why}
+        await route.fulfill(status=429, json=answer, headers={"Retry-After": "1"})
+
+    await page.route("**/api/v1/messages", too_many, times=1)
+    await say(page, "menu")
+    await expect(page.get_by_role("status")).to_contain_text(why)
+    await expect(page.locator(".bubble.mine")).to_contain_text("En attente")
+    await heard(page, "Que voulez-vous faire")  # sent again by itself
+
+
+async def test_words_pass_a_photo_that_does_not_leave(browser: Browser, demo: str) -> None:
+    page = await newcomer(browser, demo)
+
+    async def no_photo(route: Route) -> None:
+        is_photo = "multipart" in (route.request.headers.get("content-type") or "")
+        await (route.abort() if is_photo else route.continue_())
+
+    await page.route("**/api/v1/messages", no_photo)
+    await page.get_by_label("Ajouter une photo").set_input_files(photo(size=(60, 40)))
+    await expect(page.locator(".bubble.mine")).to_contain_text("En attente")
+    await say(page, "menu")
+    await expect(page.get_by_role("log")).to_contain_text("Que voulez-vous faire", timeout=12_000)
+
+
 async def test_a_refusal_leaves_the_words_at_hand(browser: Browser, demo: str) -> None:
     page = await newcomer(browser, demo)
     await say(page, "mot " * 5100)

@@ -1,6 +1,7 @@
 """The one page, its style and its scripts, kept in memory."""
 
 import hashlib
+import re
 from importlib.resources import files
 
 from aiohttp import web
@@ -17,6 +18,7 @@ _TYPES = {
     "svg": "image/svg+xml",
     "webmanifest": "application/manifest+json",
 }
+_IMPORT = re.compile(rb"(from '\./\w+\.js)'")
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 _FRESH = {"Cache-Control": "no-cache"}
 _COMMANDS = ("help", "privacy", "settings")  # of the menu, between « menu » and « quitter »
@@ -27,8 +29,8 @@ A_YEAR = 31_536_000  # seconds
 class Page:
     """The chat page in each language, and in the demo the four personas side by side.
 
-    Statics stand under the version of them all, so that a browser keeps them for ever and a
-    script's own imports carry the version too.
+    Statics are asked for with the version of them all, also by a script that imports another: a
+    browser fetches each once, and keeps it for ever.
     """
 
     def __init__(self, settings: Settings, demo: Demo | None) -> None:
@@ -40,6 +42,9 @@ class Page:
         }
         digest = hashlib.sha256(b"".join(self.statics[name] for name in sorted(self.statics)))
         self.version = digest.hexdigest()[:12]
+        for name in self._scripts():
+            versioned = rf"\1?v={self.version}'".encode()
+            self.statics[name] = _IMPORT.sub(versioned, self.statics[name])
         self.settings = settings
         self.demo = demo
         self._environment = Environment(
@@ -52,11 +57,7 @@ class Page:
         self._rendered: dict[tuple[str, str, bool], tuple[str, str]] = {}
 
     def routes(self) -> list[web.RouteDef]:
-        routes = [
-            web.get("/", self.index),
-            web.get("/static/{version}/{name}", self.static),
-            web.get("/static/{name}", self.static),
-        ]
+        routes = [web.get("/", self.index), web.get("/static/{name}", self.static)]
         return [*routes, web.get("/demo", self.together)] if self.demo is not None else routes
 
     async def index(self, request: web.Request) -> web.Response:
@@ -75,7 +76,7 @@ class Page:
             body=content,
             content_type=_TYPES[name.rpartition(".")[2]],
             charset="utf-8",
-            headers=_FOREVER if request.match_info.get("version") == self.version else _FRESH,
+            headers=_FOREVER if request.query.get("v") == self.version else _FRESH,
         )
         response.enable_compression()
         return response
@@ -104,6 +105,9 @@ class Page:
             response.set_cookie(LANGUAGE_COOKIE, language, max_age=A_YEAR, samesite="Lax")
         return response
 
+    def _scripts(self) -> list[str]:
+        return sorted(name for name in self.statics if name.endswith(".js"))
+
     def _render(self, template: str, language: str, framed: bool) -> str:
         texts = texts_for(language, self.settings.zone)
 
@@ -122,9 +126,7 @@ class Page:
             leaving=command("leave"),
             personas=personas,
             together=template == "demo.html.jinja",
-            scripts=sorted(
-                name for name in self.statics if name.endswith(".js") and name != "demo.js"
-            ),
-            static=f"/static/{self.version}",
+            scripts=[name for name in self._scripts() if name != "demo.js"],
+            version=self.version,
             zone=self.settings.timezone,
         )

@@ -18,6 +18,11 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+function refill(parent, ...children) { // replaceChildren, for older browsers
+  parent.textContent = '';
+  parent.append(...children);
+}
+
 export function button(label, press, attributes = {}) {
   const made = element('button', { type: 'button', ...attributes }, label);
   made.addEventListener('click', () => press(made));
@@ -101,7 +106,7 @@ export function fill(bubble, event, choose) {
   const focused = buttons().indexOf(document.activeElement);
   const body = element('div', { class: 'body', dir: 'auto' }, parsed(event.html));
   for (const code of body.querySelectorAll('code')) code.after(' ', copyButton(code));
-  bubble.replaceChildren(unseen(`${words.bot} : `), body, ...event.files.map(attachment));
+  refill(bubble, unseen(`${words.bot} : `), body, ...event.files.map(attachment));
   if (event.choices.length) bubble.append(choicesOf(event, choose));
   bubble.append(element('small', {}, stamp(event.at)));
   const again = buttons()[focused] || buttons().pop();
@@ -123,7 +128,7 @@ export function mine(text, photo) {
 export function label(bubble, at, state, why, actions) {
   bubble.classList.toggle('lost', state === 'not_sent');
   const small = bubble.querySelector('small');
-  small.replaceChildren(stamp(at), ' ', words[state] || '');
+  refill(small, stamp(at), ' ', words[state] || '');
   if (why) small.append(element('span', { class: 'why' }, why));
-  bubble.querySelector('.actions').replaceChildren(...actions);
+  refill(bubble.querySelector('.actions'), ...actions);
 }

@@ -40,9 +40,13 @@ function actionsFor(entry, state) {
   const small = { class: 'small' };
   if (state === 'waiting' || (state === 'sending' && entry.photo)) return [button(words.cancel_sending, cancel, small)];
   if (state !== 'held' && state !== 'not_sent') return [];
-  const edit = button(words.edit, () => { setDraft(entry.text); cancel(); }, small);
-  const retry = button(state === 'held' ? words.send_now : words.retry, () => outbox.retry(entry), small);
-  return [...(entry.text && !text.value ? [edit] : []), retry, button(words.remove, cancel, small)];
+  const again = state === 'held' ? words.send_now : words.retry;
+  const actions = [button(words.remove, cancel, small)];
+  if (!outbox.isLost(entry)) actions.unshift(button(again, () => outbox.retry(entry), small));
+  if (entry.text && !text.value) {
+    actions.unshift(button(words.edit, () => { setDraft(entry.text); cancel(); }, small));
+  }
+  return actions;
 }
 
 function send(message, photo) {
@@ -66,12 +70,19 @@ async function sendPhotos(files) {
 function setDraft(value) {
   text.value = value;
   keepDraft(value);
-  grow();
+  fit();
 }
 
 function grow() {
   text.style.height = 'auto';
   text.style.height = `${text.scrollHeight + 2}px`;
+}
+
+// Whether the window is low for its letters: measured, as a media query knows no text zoom.
+function fit() {
+  const letter = parseFloat(getComputedStyle(document.documentElement).fontSize);
+  document.body.classList.toggle('low', innerHeight < 30 * letter);
+  grow();
 }
 
 function submit() {
@@ -179,6 +190,13 @@ async function enter(body) {
 
 // A code, before the conversation or over it
 
+// The code of a link stands after #, so that no server on the way keeps it.
+function codeOfLink() {
+  const code = new URLSearchParams(location.hash.slice(1)).get('code');
+  if (code) history.replaceState(null, '', location.pathname + location.search);
+  return code;
+}
+
 function openCode(code = '') {
   const dialog = by('code-dialog');
   by('code').value = code;
@@ -202,8 +220,7 @@ function start() {
   by('slow').remove();
   by('begin').disabled = false;
   document.body.classList.add('ready');
-  const code = new URLSearchParams(location.hash.slice(1)).get('code');
-  if (code) history.replaceState(null, '', location.pathname + location.search);
+  const code = codeOfLink();
   const said = recall('ended');
   forget('ended');
   if (recall('open')) chat();
@@ -273,6 +290,12 @@ for (const link of document.querySelectorAll('a[hreflang]')) {
   there.searchParams.set('lang', link.hreflang);
   link.href = there.pathname + there.search;
 }
+addEventListener('hashchange', () => {
+  const code = codeOfLink();
+  if (code) openCode(code);
+});
+addEventListener('resize', fit);
+if (window.ResizeObserver) new ResizeObserver(fit).observe(document.querySelector('h1'));
 watchOtherTabs({
   dropped(id) {
     outbox.waiting = outbox.waiting.filter((entry) => entry.id !== id);

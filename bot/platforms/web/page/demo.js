@@ -21,13 +21,12 @@ for (const step of document.querySelectorAll('[data-advance]')) {
 
 // A low window leaves its height to the conversation: the bar goes into the menu.
 if (place) {
-  const low = matchMedia('(max-height: 30rem)');
   const chat = document.getElementById('chat');
   const fit = () => {
-    if (low.matches && !chat.hidden) place.append(bar);
-    else document.querySelector('main').before(bar);
+    const isLow = document.body.classList.contains('low') && !chat.hidden;
+    if (isLow && bar.parentElement !== place) place.append(bar);
+    if (!isLow && bar.parentElement === place) document.querySelector('main').before(bar);
   };
-  low.addListener(fit); // addEventListener is missing in older ones
-  new MutationObserver(fit).observe(chat, { attributes: true, attributeFilter: ['hidden'] });
+  new MutationObserver(fit).observe(document.body, { attributes: true, attributeFilter: ['class'] });
   fit();
 }

@@ -47,6 +47,10 @@ export class Outbox {
     return this.photos.get(id);
   }
 
+  isLost({ id, photo }) {
+    return Boolean(photo) && !this.photos.get(id);
+  }
+
   hurry() {
     for (const wake of this.wakes) wake();
     this.flush();
