@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from bot import dispatcher
+from bot.conversation import converse
 from bot.messages import Reply, Request
 from storage.conversations import Applied, Conversations, Seen
 from storage.store import Store
@@ -93,7 +94,7 @@ async def test_updates_that_wait_together_are_applied_apart(
 ) -> None:
     """One of a group that fails undoes none of the others, and each chat is answered once."""
     people = [await stage.newcomer() for _ in range(6)]
-    real = dispatcher.converse
+    real = converse
 
     def some_fail(request: Request, store: Store) -> list[Reply]:
         if request.text == "broken":

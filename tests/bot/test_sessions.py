@@ -113,9 +113,8 @@ async def test_errors_are_told_in_the_language_of_the_person(stage: Stage) -> No
     _, english = await parent.post("/api/v1/messages", too_long)
     assert "trop long" in french["text"]
     assert "too long" in english["text"]
-    accepting = {"Accept-Language": "de, en-GB;q=0.8, fr;q=0.5"}
-    _, answer = await stage.stranger().post("/api/v1/messages", too_long, headers=accepting)
-    assert "code" in answer["text"]
+    chosen = {"Cookie": "preau_language=en"}
+    _, answer = await stage.stranger().post("/api/v1/messages", too_long, headers=chosen)
     assert "conversation is" in answer["text"]
 
 

@@ -1,22 +1,14 @@
-"""In which language a browser is answered."""
-
-import re
+"""In which language a browser is answered: the one that was chosen, never a guess."""
 
 from aiohttp import web
-from babel.core import negotiate_locale
 
 from bot.texts import LANGUAGES
 
+COOKIE = "preau_language"
 SPOKEN = web.RequestKey("spoken", str)  # the language of the person, once known
-_RANGE = re.compile(r"\s*([A-Za-z-]{1,16})\s*(?:;\s*q=([01](?:\.\d{0,3})?))?\s*")
 
 
 def language_of(request: web.Request, otherwise: str) -> str:
-    """The language of the person who asks, if known, else the best one their browser accepts."""
-    known = request.get(SPOKEN)
-    if known is not None:
-        return known
-    ranges = map(_RANGE.fullmatch, request.headers.get("Accept-Language", "").split(",")[:10])
-    wanted = [(float(found[2] or 1), found[1]) for found in ranges if found]
-    preferred = [name for _, name in sorted(wanted, key=lambda pair: -pair[0])]
-    return negotiate_locale(preferred, LANGUAGES, sep="-") or otherwise
+    """The language of the person who asks, else the one asked for here, or before."""
+    chosen = (request.get(SPOKEN), request.query.get("lang"), request.cookies.get(COOKIE))
+    return next((one for one in chosen if one in LANGUAGES), otherwise)

@@ -11,7 +11,7 @@ from bot.messages import Incoming
 from bot.platforms.base import Outcome, Receiver
 from bot.platforms.web.bodies import ID, read_json
 from bot.platforms.web.demo import Demo
-from bot.platforms.web.language import SPOKEN
+from bot.platforms.web.language import SPOKEN, language_of
 from bot.platforms.web.safety import (
     COOKIE,
     Denied,
@@ -78,9 +78,9 @@ class Sessions:
             once = body.get("id")
             if not isinstance(once, str) or not ID.fullmatch(once):
                 once = secrets.token_hex(16)
-            token, outcome = await self._redeem(code, once, guest, address)
+            token, outcome = await self._redeem(request, code, once, guest, address)
         else:
-            token, outcome = await self._newcomer(address)
+            token, outcome = await self._newcomer(request, address)
         self._told(outcome)
         return self._opened(request, token)
 
@@ -102,14 +102,14 @@ class Sessions:
         self._told(outcome)
         return self._opened(request, token)
 
-    async def _newcomer(self, address: str) -> tuple[str, Outcome]:
+    async def _newcomer(self, request: web.Request, address: str) -> tuple[str, Outcome]:
         now = self.clock.now()
 
         def begin(store: Store) -> tuple[str, Outcome] | None:
             key = f"sessions {address}"
             if not store.sessions.try_again(key, SESSIONS_AN_HOUR, timedelta(hours=1), now):
                 return None
-            account = self._new_account(store, now)
+            account = self._new_account(store, request, now)
             token = store.sessions.begin(account.id, now)
             return token, self._arrival(store, account, now)
 
@@ -119,7 +119,7 @@ class Sessions:
         return begun
 
     async def _redeem(
-        self, code: str, once: str, guest: Visitor | None, address: str
+        self, request: web.Request, code: str, once: str, guest: Visitor | None, address: str
     ) -> tuple[str, Outcome]:
         """Redeem an invitation or a return code. Wrong codes are counted, right ones are not.
 
@@ -136,7 +136,7 @@ class Sessions:
             admitted = (
                 _given_before(store, code, once, now)
                 or self._returning(store, code)
-                or self._invited(store, code, guest, now)
+                or self._invited(store, request, code, guest, now)
             )
             if admitted is None:
                 store.sessions.try_again(key, WRONG_CODES, window, now)
@@ -166,7 +166,12 @@ class Sessions:
         return None if account_id is None else (store.session.get_one(Account, account_id), False)
 
     def _invited(
-        self, store: Store, code: str, guest: Visitor | None, now: datetime
+        self,
+        store: Store,
+        request: web.Request,
+        code: str,
+        guest: Visitor | None,
+        now: datetime,
     ) -> tuple[Account, bool] | None:
         """The account to which an invitation gives its role.
 
@@ -182,17 +187,15 @@ class Sessions:
         if own is None or not (
             signed_in or store.invitations.renews(invitation, own.person_id, now)
         ):
-            own = self._new_account(store, now)
+            own = self._new_account(store, request, now)
         store.invitations.apply(invitation, own.person_id, now)
         store.sessions.drop_return_code(own.id)
         store.sessions.end_all(own.id)
         return own, True
 
-    def _new_account(self, store: Store, now: datetime) -> Account:
-        account, _ = store.people.arrive(
-            PLATFORM, secrets.token_hex(16), self.settings.language, now
-        )
-        return account
+    def _new_account(self, store: Store, request: web.Request, now: datetime) -> Account:
+        language = language_of(request, self.settings.language)
+        return store.people.arrive(PLATFORM, secrets.token_hex(16), language, now)[0]
 
     def _arrival(
         self,
