@@ -398,6 +398,14 @@ def test_doctor_beside_a_migrated_database(migrated: Preau, tmp_path: Path) -> N
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
+@pytest.mark.servers
+def test_doctor_only_reads_on_postgresql(preau: Preau, postgresql_url: str) -> None:
+    given = {"DATABASE_URL": postgresql_url, "SECRET_KEY": SECRET, "WEB_PORT": "0"}
+    assert "All is well." in preau("doctor", **given).out
+    assert preau("invite", "--role", "member", **given).code == 0
+    assert "does not open" in preau("doctor", **(given | {"SECRET_KEY": SECRET[::-1]})).out
+
+
 def test_run_says_ready_when_it_is_and_stops_when_told(migrated: Preau, tmp_path: Path) -> None:
     """The one test that starts a process: what is printed, what is logged, how it ends."""
     environment = {
