@@ -59,8 +59,11 @@ def _answer(command: str | None, request: Request, store: Store) -> routing.Answ
     if filling is None:  # its draft went meanwhile, or its form is no longer known
         request.context.form = None
         return _unasked(request, store)
-    if not filling.form.who(request):
-        raise Refused("people.not_allowed")
+    if not filling.form.who(request):  # a role has ended: the draft waits
+        request.context.form = None
+        if command is not None:
+            return routing.obey(command, request, store)
+        return Reply("people.not_allowed", choices=[("people.menu", "people.see_menu")])
     if request.files or request.incoming.problem:
         problem = filling.take_photos()
         if problem is not None or not request.text:

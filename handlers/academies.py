@@ -13,7 +13,7 @@ from bot.texts import normalise
 
 LONGEST = 100  # characters: what is longer is no place
 SHORTEST_BEGINNING = 3  # letters by which a longer name may be meant
-ALIKE = 0.8  # how alike a mistyped name must be (difflib's ratio)
+ALIKE = 0.85  # how alike a mistyped name must be (difflib's ratio)
 
 # Words that tell no place from another, in names and in what people type around them.
 _LITTLE = frozenset(

@@ -155,27 +155,28 @@ def report(request: Request, store: Store) -> Open | Reply:
 @choice("reports.tell_kept")
 def tell_kept(request: Request, store: Store) -> Open | Reply:
     """Tell as a report what was said outside any form; a draft is not replaced unasked."""
-    if store.conversations.draft(request.person, report_form.name) is not None:
+    has_draft = store.conversations.draft(request.person, report_form.name) is not None
+    if has_draft and request.context.kept is not None:
         return _offer_kept(request, store)
-    return take_kept(request, store)
+    return Open(report_form, with_kept=True)
 
 
 def _offer_kept(request: Request, store: Store) -> Reply:
     has_draft = store.conversations.draft(request.person, report_form.name) is not None
     choices = [
-        ("reports.take_kept", "reports.replace_draft" if has_draft else "reports.take_kept"),
+        ("reports.tell_kept", "reports.take_kept"),
         ("reports.leave_kept", "reports.leave_kept"),
     ]
     if has_draft:
+        choices[0] = ("reports.replace_draft", "reports.replace_draft")
         choices.insert(0, (routing.form_action("resume", report_form.name), "forms.resume"))
     kept = beginning(request.context.kept or "")
     return Reply("reports.offer_kept", kept=kept, has_draft=has_draft, choices=choices)
 
 
-@choice("reports.take_kept")
-def take_kept(request: Request, store: Store) -> Open:
-    is_kept = request.context.kept is not None
-    return Open(report_form, fresh=is_kept, with_kept=is_kept)
+@choice("reports.replace_draft")
+def replace_draft(request: Request, store: Store) -> Open:
+    return Open(report_form, fresh=request.context.kept is not None, with_kept=True)
 
 
 @choice("reports.leave_kept")
@@ -257,8 +258,8 @@ def answer(request: Request, store: Store, report_id: int) -> Open:
 def answer_kept(request: Request, store: Store, report_id: int) -> Open:
     """Send as the answer what was said outside any form."""
     _changeable(request, store, report_id)
-    is_kept = request.context.kept is not None
-    return Open(answer_form, about=str(report_id), fresh=is_kept, with_kept=is_kept)
+    fresh = request.context.kept is not None
+    return Open(answer_form, about=str(report_id), fresh=fresh, with_kept=True)
 
 
 def _changeable(request: Request, store: Store, report_id: int) -> None:

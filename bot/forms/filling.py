@@ -168,7 +168,7 @@ class Filling:
     def navigate(self, name: str) -> routing.Answer:
         """Do what a word for moving in a form says."""
         if name == "help":
-            return Reply("forms.help")
+            return [Reply("forms.help"), self.ask()]
         if name == "cancel":
             return self.stop()
         move = {"back": self.form.back, "skip": self.form.skip, "clear": self.form.clear}
@@ -306,7 +306,8 @@ def open_form(opened: Open, request: Request, store: Store) -> routing.Answer:
     begun = form.begin(request, store, opened.about) if form.begin else {}
     filling = Filling(request, store, form, key, form.start({**begun, **opened.given}))
     filling.keep()
-    return filling.take_kept() if opened.with_kept else filling.ask()
+    takes_kept = opened.with_kept and request.context.kept is not None
+    return filling.take_kept() if takes_kept else filling.ask()
 
 
 def _key(text: str) -> str:

@@ -293,6 +293,50 @@ async def test_an_old_button_and_a_button_pressed_twice_get_a_clear_answer(stage
     assert written == 1
 
 
+async def test_options_that_no_longer_apply_are_not_put_to_the_vote(stage: Stage) -> None:
+    secretary = await stage.invited(Role.secretariat)
+    for said in ("sondage", "une autre question", "Faut-il un réseau par école ?"):
+        await secretary.say(said)
+    for said in (
+        "mes propres options",
+        "Du temps\nUn réseau",
+        "plusieurs",
+        "les membres, une voix",
+    ):
+        await secretary.say(said)
+    await secretary.say("14 janvier 2027")
+    await secretary.press("Modifier une réponse")
+    await secretary.press("Choix")
+    review = await secretary.press("Pour, avec réserve, contre")
+    assert "Du temps" not in review
+    await secretary.press("Envoyer")
+    poll = await stage.db.read(lambda store: store.polls.get(1))
+    assert poll is not None
+    assert (list(poll.options or ()), poll.several) == ([], False)
+
+
+async def test_help_asks_the_question_again(stage: Stage) -> None:
+    parent = await stage.newcomer()
+    await parent.say("témoigner")
+    await parent.say(STORY)
+    helped = await parent.say("aide")
+    assert "« précédent » revient à la question d'avant." in helped
+    assert "Une expérience vécue" in helped.labels
+
+
+async def test_a_form_of_a_role_that_ended_is_closed_and_its_draft_waits(stage: Stage) -> None:
+    secretary = await stage.invited(Role.secretariat)
+    await secretary.say("projet")
+    await secretary.press("Entrer un nouveau projet")
+    await secretary.say("Un réseau fiable")
+    await stage.db.write(lambda store: store.grants.end(1, stage.clock.now()))
+    assert "Votre compte ne permet pas" in await secretary.say("Mesurer le réseau.")
+    assert "Que voulez-vous faire ?" in await secretary.say("menu")
+    draft = await stage.db.read(lambda store: store.conversations.draft(1, "draft"))
+    assert draft is not None
+    assert draft["answers"]["title"] == "Un réseau fiable"
+
+
 # Bad input, field by field
 
 

@@ -1,0 +1,29 @@
+"""Actions fit the buttons of every platform, and are refused when they are not ours."""
+
+import pytest
+
+from bot.routing import CHOICES, COMMANDS, LONGEST_ACTION, LONGEST_ID, number
+from bot.texts import LANGUAGES
+from tests.people import Stage
+
+
+def longest(name: str) -> list[str]:
+    """The longest actions of a choice, as far as its name and its readers tell."""
+    if name == "people.do":
+        return [f"{name}:{command}" for command in COMMANDS]
+    if name == "people.language":
+        return [f"{name}:{language}" for language in LANGUAGES]
+    ids = [LONGEST_ID for read in CHOICES[name].arguments if read is number]
+    return [":".join((name, *ids))]
+
+
+@pytest.mark.parametrize("name", sorted(CHOICES))
+def test_every_action_fits_a_button(name: str) -> None:
+    for action in longest(name):
+        assert len(action.encode()) <= LONGEST_ACTION, action
+
+
+@pytest.mark.parametrize("said", ["sondage", "projet", "modérer"])
+async def test_a_command_of_others_is_refused_kindly(stage: Stage, said: str) -> None:
+    refused = await (await stage.newcomer()).say(said)
+    assert "Votre compte ne permet pas cette action." in refused
