@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 import typer
-from sqlalchemy.exc import DatabaseError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, ProgrammingError
 
 from bot.addresses import NoAddress, NotFree
 from bot.settings import Settings, SettingsRefused
@@ -18,6 +18,7 @@ from storage.lock import AlreadyServed, only_server
 from storage.migrate import BrokenReferences, NewerDatabase, is_current
 
 WELL, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
+INSUFFICIENT_PRIVILEGE = "42501"  # of PostgreSQL
 
 
 class Failed(Exception):
@@ -49,7 +50,7 @@ def exit_code(command: Callable[[], int | None]) -> int:
     except (Failed, NotFree, AlreadyServed, BrokenReferences) as error:
         return _say(str(error), FAILED)
     except (NotMigrated, NewerDatabase, KeyRefused, Unavailable, DatabaseError) as error:
-        if isinstance(error, IntegrityError | ProgrammingError):
+        if _is_bug(error):
             raise
         return _say(why_not_opened(error), FAILED)
 
@@ -66,6 +67,13 @@ def why_not_opened(error: Exception) -> str:
         case _:
             cause = getattr(error, "orig", None) or error
             return f"the database does not answer: {' '.join(str(cause).split())}"
+
+
+def _is_bug(error: Exception) -> bool:
+    """Whether a statement of ours is wrong; rights that the operator did not give are theirs."""
+    if not isinstance(error, DataError | IntegrityError | ProgrammingError):
+        return False
+    return getattr(error.orig, "sqlstate", None) != INSUFFICIENT_PRIVILEGE
 
 
 def log_to_stderr(least: int = logging.INFO) -> None:

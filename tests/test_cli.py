@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 import structlog
+from psycopg.errors import InsufficientPrivilege, UndefinedTable
+from sqlalchemy.exc import ProgrammingError
 
 from bot import __main__ as command
 from bot import cli
@@ -335,12 +337,25 @@ def test_a_demo_whose_secret_was_deleted(
     assert (said.code, "preau demo --fresh" in line_of(said)) == (1, True)
 
 
-def test_a_bug_keeps_its_traceback() -> None:
-    def broken() -> int:
-        raise ValueError("a bug")
+@pytest.mark.parametrize(
+    "bug", [ValueError("a bug"), ProgrammingError("SELEC", {}, UndefinedTable("no such table"))]
+)
+def test_a_bug_keeps_its_traceback(bug: Exception) -> None:
+    with pytest.raises(type(bug)):
+        cli.exit_code(_raising(bug))
 
-    with pytest.raises(ValueError, match="a bug"):
-        cli.exit_code(broken)
+
+def test_rights_that_were_not_given_are_no_bug(capsys: pytest.CaptureFixture[str]) -> None:
+    refused = InsufficientPrivilege("permission denied for schema public")
+    assert cli.exit_code(_raising(ProgrammingError("CREATE", {}, refused))) == 1
+    assert "permission denied for schema public" in capsys.readouterr().err
+
+
+def _raising(error: Exception) -> Callable[[], int]:
+    def command() -> int:
+        raise error
+
+    return command
 
 
 # What works
