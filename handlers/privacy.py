@@ -1,15 +1,22 @@
 """What is held about a person, and its erasure."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from bot import routing
-from bot.forms import Choose, Form, Open
-from bot.messages import Reply, Request, Words
+from bot.forms import Field, Form, Given, Open, Problem
+from bot.messages import Label, Reply, Request, Words
+from bot.rendering import texts_for
 from bot.routing import anyone, choice, command
+from bot.texts import LANGUAGES, normalise
 from handlers import academies
 from handlers.people import do
 from storage.store import Store
+
+ERASE, CANCEL = "erase", "cancel"
 
 
 @command("privacy", who=anyone)
@@ -54,6 +61,28 @@ def held(request: Request, store: Store) -> Reply:
     )
 
 
+@dataclass(frozen=True)
+class Confirmation(Field):
+    """The word that erases, typed as a whole. The only thing to press, or to number, cancels."""
+
+    def read(self, given: Given) -> str:
+        if given.value == CANCEL:
+            return CANCEL
+        if normalise(given.text) not in _erasing():
+            raise Problem("privacy.not_confirmed")
+        return ERASE
+
+    def choices(self, noun: str, given: Given) -> list[tuple[str, Label]]:
+        return [(CANCEL, Words("privacy.do_not_erase"))]
+
+
+@cache
+def _erasing() -> frozenset[str]:
+    """The word that erases, in every language, as compared."""
+    texts = [texts_for(language, ZoneInfo("UTC")) for language in LANGUAGES]
+    return frozenset(normalise(one.plain("privacy.erasing_word")) for one in texts)
+
+
 @choice("privacy.erase")
 def erase(request: Request, store: Store) -> Open:
     return Open(erasure_form, fresh=True)
@@ -61,16 +90,12 @@ def erase(request: Request, store: Store) -> Open:
 
 def _erase(request: Request, store: Store, about: str, answers: Mapping[str, Any]) -> Reply:
     """Erase the person; their counted ballots stay, without them."""
+    if answers["confirmation"] != ERASE:
+        return Reply("privacy.kept", choices=[do("privacy"), do("menu")])
     store.erase(request.person, request.now)
     return Reply(acknowledge="privacy.erased", leaves=True)
 
 
 erasure_form = routing.form(
-    Form(
-        "erasure",
-        "privacy",
-        (Choose("confirmation", ("erase",)),),
-        submit=_erase,
-        reviewed=False,
-    )
+    Form("erasure", "privacy", (Confirmation("confirmation"),), submit=_erase, reviewed=False)
 )

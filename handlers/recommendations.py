@@ -8,7 +8,8 @@ from bot.forms import UNSURE, Choose, Form, LongText, Open, ShortText
 from bot.messages import Label, Refused, Reply, Request, Words
 from bot.routing import anyone, choice, command, number, secretariat
 from handlers.people import do
-from storage.recommendations import Draft, Theme
+from handlers.polls import results
+from storage.recommendations import Draft, Theme, Unchanged
 from storage.store import Store
 
 LATEST = 5
@@ -17,11 +18,23 @@ LATEST = 5
 @command("draft", who=secretariat)
 def drafts(request: Request, store: Store) -> Reply:
     """The latest drafts, and a new one."""
-    choices: list[tuple[str, Label | str]] = [("recommendations.new", "recommendations.new")]
+    return _list(store, [("recommendations.new", "recommendations.new")])
+
+
+@choice("recommendations.older", number, who=secretariat)
+def older(request: Request, store: Store, before: int) -> Reply:
+    return _list(store, [], before)
+
+
+def _list(store: Store, choices: list[tuple[str, Label | str]], before: int | None = None) -> Reply:
+    found = store.recommendations.drafts(LATEST + 1, before)
     choices += [
         (f"recommendations.show:{one.text_id}", Words("recommendations.line", {"draft": one}))
-        for one in store.recommendations.drafts()[:LATEST]
+        for one in found[:LATEST]
     ]
+    if len(found) > LATEST:
+        last = found[LATEST - 1].text_id
+        choices.append((f"recommendations.older:{last}", "recommendations.older"))
     return Reply("recommendations.drafts", choices=[*choices, do("menu")])
 
 
@@ -49,16 +62,22 @@ def revise(request: Request, store: Store, text_id: int) -> Open:
 
 @choice("recommendations.read", number, who=anyone)
 def read(request: Request, store: Store, poll_id: int) -> Reply:
-    """The text that a poll is on, for those who may vote in it."""
-    poll = store.polls.get(poll_id)
-    if poll is None or poll.text_version_id is None:
+    """The version that a poll is on, for those who may vote in it and those who run it."""
+    poll = results.found(store, poll_id)
+    if poll.text_version_id is None:
         raise Refused("people.stale_choice")
-    if not store.polls.may_read(poll, request.person, request.now) and not secretariat(request):
-        raise Refused("polls.not_elector")
+    results.check_may_read(poll, request, store)
     draft = store.recommendations.version(poll.text_version_id)
-    return Reply(
-        "recommendations.text", draft=draft, choices=[(f"polls.show:{poll_id}", "polls.go_vote")]
-    )
+    back = "polls.back_to_poll" if poll.closed_at is not None else "polls.go_vote"
+    if poll.closed_at is None and not store.polls.may_read(
+        poll, request.person, request.now, as_member=request.incoming.signed_in
+    ):
+        return Reply(
+            "recommendations.text",
+            draft=draft,
+            choices=[(f"polls.follow:{poll_id}", "polls.follow")],
+        )
+    return Reply("recommendations.text", draft=draft, choices=[(f"polls.show:{poll_id}", back)])
 
 
 def _begin(request: Request, store: Store, about: str) -> dict[str, Any]:
@@ -73,11 +92,20 @@ def _submit(request: Request, store: Store, about: str, answers: Mapping[str, An
     theme = Theme(answers["theme"]) if answers["theme"] else None
     texts = store.recommendations
     if about:
-        draft = texts.revise(number(about), title, body, theme, request.person, request.now)
+        try:
+            draft = texts.revise(number(about), title, body, theme, request.person, request.now)
+        except Unchanged:
+            show_it = (f"recommendations.show:{about}", "recommendations.see_text")
+            raise Refused("recommendations.unchanged", choices=[show_it, do("draft")]) from None
     else:
         draft = texts.add_draft(title, body, theme, request.person, request.now)
     choices = [(f"polls.ask:{draft.text_id}", "recommendations.put_to_vote"), do("menu")]
-    return Reply("recommendations.saved", draft=draft, choices=choices)
+    return Reply(
+        "recommendations.saved",
+        draft=draft,
+        polls=store.polls.open_on(draft.text_id),
+        choices=choices,
+    )
 
 
 draft_form = routing.form(

@@ -1,103 +1,207 @@
-"""The review of reports by the secretariat: one reader at a time."""
+"""The review of reports by the secretariat: one reader at a time, one report after the other."""
 
+import re
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import literal, select
 
 from bot import routing
-from bot.forms import Form, LongText, Open
+from bot.forms import Form, LongText, Open, ShortText
 from bot.messages import Label, Refused, Reply, Request, Words
-from bot.routing import choice, command, number, reviewer
+from bot.routing import Recipient, choice, command, notice, number, reviewer
 from handlers import academies
 from handlers.people import do
 from handlers.reports import photos_of
-from storage.reports import Report, Taken
+from storage.reports import DECIDED, Report, ReportState, Taken
 from storage.store import Store
+
+Choices = list[tuple[str, Label | str]]
+
+UNDO = timedelta(minutes=1)  # the author is told only then
+SHOWN = 5
+_NUMBER = re.compile(r"^(?:(?:rex\W*)?(20\d\d)\W+)?(\d{1,5})$", re.IGNORECASE)
 
 
 @command("review", who=reviewer)
 def review(request: Request, store: Store) -> Reply:
-    """How many reports wait, and the ones this reader holds."""
+    """How many reports wait, those this reader holds, and those that colleagues let lie."""
     held = store.reports.claimed_by(request.person)
+    left = store.reports.left(request.person, request.now)
     waiting = store.reports.count_waiting()
-    choices: list[tuple[str, Label | str]] = [
-        (f"reviews.read:{one.id}", Words("reviews.go_on", {"report": one})) for one in held[:5]
+    choices: Choices = [
+        (f"reviews.read:{one.id}", Words("reviews.go_on", {"report": one})) for one in held[:SHOWN]
     ]
     if waiting:
         choices.append(("reviews.next", "reviews.read_next"))
-    choices.append(do("menu"))
-    return Reply("reviews.waiting", waiting=waiting, held=len(held), choices=choices)
+    choices += [
+        (
+            f"reviews.read:{one.id}",
+            Words(
+                "reviews.take_over",
+                {"report": one, "days": (request.now - one.changed_at).days},
+            ),
+        )
+        for one in left
+    ]
+    choices += [
+        ("reviews.by_number", "reviews.by_number"),
+        ("reviews.latest", "reviews.latest"),
+        do("menu"),
+    ]
+    return Reply(
+        "reviews.waiting", waiting=waiting, held=len(held), left=len(left), choices=choices
+    )
+
+
+@notice("reviews.waiting")
+def told_waiting(recipient: Recipient, store: Store) -> Reply | None:
+    waiting = store.reports.count_waiting()
+    if not waiting:
+        return None
+    return Reply(
+        "reviews.waiting",
+        waiting=waiting,
+        held=0,
+        left=0,
+        choices=[("people.do:review", "reviews.start")],
+    )
 
 
 @choice("reviews.next", who=reviewer)
 def read_next(request: Request, store: Store) -> Reply:
     """Claim the report that has waited longest."""
-    report = store.reports.next_waiting()
-    if report is None:
-        return Reply("reviews.nothing", choices=[do("menu")])
-    report.claim(request.person, request.now)
-    return _shown(report, store)
+    return _next(request, store)
+
+
+def _next(
+    request: Request,
+    store: Store,
+    *,
+    done: Label | None = None,
+    undo: Report | None = None,
+    after: Report | None = None,
+) -> Reply:
+    """The next report, after a word on the last one.
+
+    Args:
+        done: what became of the last one.
+        undo: the last one, if that can be taken back.
+        after: the last one, if it was passed over.
+    """
+    store.session.flush()
+    again: Choices = []
+    if undo is not None:
+        again = [(f"reviews.undo:{undo.id}", Words("reviews.undo", {"report": undo}))]
+    report = store.reports.next_waiting(after)
+    if report is None or report is after:
+        return Reply("reviews.nothing", done=done, choices=[*again, do("review"), do("menu")])
+    store.reports.take(report, request.person, request.now)
+    store.session.flush()
+    return _shown(report, store, done=done, again=again)
 
 
 @choice("reviews.read", number, who=reviewer)
 def read(request: Request, store: Store, report_id: int) -> Reply:
     report = _report(store, report_id)
-    _try(lambda: report.claim(request.person, request.now))
+    _decide(report, request, lambda: store.reports.take(report, request.person, request.now))
     return _shown(report, store)
 
 
-def _shown(report: Report, store: Store) -> Reply:
-    choices: list[tuple[str, Label | str]] = []
+def _shown(
+    report: Report, store: Store, *, done: Label | None = None, again: Choices | None = None
+) -> Reply:
+    choices: Choices = []
     if report.publishable:
         choices.append((f"reviews.publish:{report.id}", "reviews.publish"))
     choices += [
         (f"reviews.keep:{report.id}", "reviews.keep"),
         (f"reviews.ask:{report.id}", "reviews.ask"),
+        (f"reviews.pass:{report.id}", "reviews.pass_over"),
         (f"reviews.release:{report.id}", "reviews.release"),
     ]
-    academie = report.academie and academies.name_of(report.academie)
     return Reply(
         "reviews.report",
         report=report,
-        academie=academie,
+        academie=report.academie and academies.name_of(report.academie),
+        remaining=store.reports.count_waiting(),
+        done=done,
         files=photos_of(report, store),
-        choices=choices,
+        choices=[*choices, *(again or [])],
         shows_report=report.id,
     )
 
 
 @choice("reviews.publish", number, who=reviewer)
 def publish(request: Request, store: Store, report_id: int) -> Reply:
+    """Publish; with photos, once somebody has looked at each of them."""
     report = _report(store, report_id)
-    _try(lambda: store.reports.publish(report, request.person, request.now))
+    photos = photos_of(report, store)
+    if not photos:
+        return _publish(report, request, store)
+    _decide(report, request, lambda: report.claim(request.person, request.now))
+    choices: Choices = [
+        (f"reviews.read:{report_id}", "reviews.read_again"),
+        (f"reviews.publish_seen:{report_id}", "reviews.photos_seen"),
+    ]
+    return Reply(
+        "reviews.check_photos",
+        report=report,
+        count=len(photos),
+        files=photos,
+        choices=choices,
+        shows_report=report_id,
+    )
+
+
+@choice("reviews.publish_seen", number, who=reviewer)
+def publish_seen(request: Request, store: Store, report_id: int) -> Reply:
+    return _publish(_report(store, report_id), request, store)
+
+
+def _publish(report: Report, request: Request, store: Store) -> Reply:
+    _decide(report, request, lambda: store.reports.publish(report, request.person, request.now))
     return _settled("published", report, request, store)
 
 
 @choice("reviews.keep", number, who=reviewer)
 def keep(request: Request, store: Store, report_id: int) -> Reply:
     report = _report(store, report_id)
-    _try(lambda: report.settle(request.person, published=False, now=request.now))
+    _decide(
+        report,
+        request,
+        lambda: report.settle(request.person, published=False, now=request.now),
+    )
     return _settled("kept", report, request, store)
+
+
+@choice("reviews.pass", number, who=reviewer)
+def pass_over(request: Request, store: Store, report_id: int) -> Reply:
+    """Leave it to others, and read the one after it."""
+    report = _report(store, report_id)
+    _decide(report, request, lambda: report.release(request.person, request.now))
+    return _next(request, store, done=Words("reviews.released", {"report": report}), after=report)
 
 
 @choice("reviews.release", number, who=reviewer)
 def release(request: Request, store: Store, report_id: int) -> Reply:
     report = _report(store, report_id)
-    _try(lambda: report.release(request.person, request.now))
-    return Reply("reviews.released", report=report, choices=_onward(store))
+    _decide(report, request, lambda: report.release(request.person, request.now))
+    return Reply("reviews.released", report=report, choices=[do("review"), do("menu")])
 
 
 @choice("reviews.ask", number, who=reviewer)
 def ask(request: Request, store: Store, report_id: int) -> Open:
     report = _report(store, report_id)
-    _try(lambda: report.claim(request.person, request.now))
+    _decide(report, request, lambda: store.reports.take(report, request.person, request.now))
     return Open(question_form, about=str(report_id), fresh=True)
 
 
 def _submit(request: Request, store: Store, about: str, answers: Mapping[str, Any]) -> Reply:
     report = _report(store, number(about))
-    _try(lambda: report.send_back(request.person, answers["asked"], request.now))
+    question = answers["asked"]
+    _decide(report, request, lambda: report.send_back(request.person, question, request.now))
     return _settled("returned", report, request, store)
 
 
@@ -114,28 +218,129 @@ question_form = routing.form(
 
 
 def _settled(state: str, report: Report, request: Request, store: Store) -> Reply:
-    """The author is told, and the next report is offered."""
-    author = select(literal(report.author_id))
+    """The author is told in a minute, and the next report is shown at once."""
     store.session.flush()
-    store.deliveries.notify(f"reports.{state}", {"report": report.id}, author, request.now)
-    return Reply(f"reviews.{state}", report=report, choices=_onward(store))
+    store.deliveries.notify(
+        f"reports.{state}",
+        {"report": report.id},
+        select(literal(report.author_id)),
+        request.now,
+        due_at=request.now + UNDO,
+    )
+    return _next(request, store, done=Words(f"reviews.{state}", {"report": report}), undo=report)
 
 
-def _onward(store: Store) -> list[tuple[str, Label | str]]:
-    store.session.flush()
-    following = [("reviews.next", "reviews.read_next")] if store.reports.count_waiting() else []
-    return [*following, do("menu")]
+@choice("reviews.undo", number, who=reviewer)
+def undo(request: Request, store: Store, report_id: int) -> Reply:
+    """Take one's decision back. Its author hears of it only if they had been told."""
+    report = _report(store, report_id)
+    decided_at = report.changed_at
+    _decide(report, request, lambda: store.reports.undo(report, request.person, request.now))
+    if request.now >= decided_at + UNDO:
+        author = select(literal(report.author_id))
+        store.deliveries.notify("reviews.reopened", {"report": report_id}, author, request.now)
+    return _shown(report, store, done=Words("reviews.undone", {"report": report}))
+
+
+@notice("reviews.reopened")
+def reopened(recipient: Recipient, store: Store, report: int) -> Reply | None:
+    found = store.reports.get(report)
+    if found is None or found.state is not ReportState.claimed:
+        return None
+    return Reply("reviews.reopened", report=found, choices=[do("my_reports")])
+
+
+@choice("reviews.latest", who=reviewer)
+def latest(request: Request, store: Store) -> Reply:
+    """The last reports that this reader decided on."""
+    decided = store.reports.decided_by(request.person, SHOWN)
+    choices: Choices = [
+        (f"reviews.see:{one.id}", Words("reports.line", {"report": one})) for one in decided
+    ]
+    return Reply("reviews.latest_list", count=len(decided), choices=[*choices, do("review")])
+
+
+@choice("reviews.see", number, who=reviewer)
+def see(request: Request, store: Store, report_id: int) -> Reply:
+    return _decided(_report(store, report_id), request, store)
+
+
+def _decided(report: Report, request: Request, store: Store) -> Reply:
+    """A report whose review has ended, to be read again."""
+    if report.state not in DECIDED:
+        raise _refusal(report, request)
+    choices: Choices = []
+    if report.claimed_by == request.person:
+        choices.append((f"reviews.undo:{report.id}", Words("reviews.undo", {"report": report})))
+    return Reply(
+        "reviews.decided_report",
+        report=report,
+        academie=report.academie and academies.name_of(report.academie),
+        files=photos_of(report, store),
+        choices=[*choices, do("review")],
+        shows_report=report.id,
+    )
+
+
+@choice("reviews.by_number", who=reviewer)
+def by_number(request: Request, store: Store) -> Open:
+    return Open(number_form, fresh=True)
+
+
+def _open_number(request: Request, store: Store, about: str, answers: Mapping[str, Any]) -> Reply:
+    typed = _NUMBER.match(answers["rex"].strip())
+    year = typed and (typed[1] or request.now.astimezone(request.zone).year)
+    report = typed and store.reports.numbered(f"REX-{year}-{int(typed[2]):05d}")
+    if report is None:
+        again: Choices = [("reviews.by_number", "reviews.by_number"), do("review")]
+        raise Refused("reviews.no_such_number", choices=again)
+    if report.state in DECIDED:
+        return _decided(report, request, store)
+    return read(request, store, report.id)
+
+
+number_form = routing.form(
+    Form(
+        "number",
+        "reviews",
+        (ShortText("rex", at_most=20),),
+        submit=_open_number,
+        who=reviewer,
+        reviewed=False,
+    )
+)
 
 
 def _report(store: Store, report_id: int) -> Report:
     report = store.reports.get(report_id)
     if report is None:
-        raise Refused("reviews.taken", choices=[do("review")])
+        raise Refused("reviews.withdrawn", choices=_onward())
     return report
 
 
-def _try(decide: Callable[[], object]) -> None:
+def _decide(report: Report, request: Request, decide: Callable[[], object]) -> None:
     try:
         decide()
     except Taken:
-        raise Refused("reviews.taken", choices=[do("review")]) from None
+        raise _refusal(report, request) from None
+
+
+def _refusal(report: Report, request: Request) -> Refused:
+    """Why a report is not in this reader's hands, and what to do instead."""
+    mine = report.claimed_by == request.person
+    match report.state:
+        case ReportState.withdrawn:
+            return Refused("reviews.withdrawn", choices=_onward())
+        case ReportState.claimed if not mine:
+            return Refused("reviews.taken", report=report, choices=_onward())
+        case ReportState.submitted:
+            take = (f"reviews.read:{report.id}", Words("reviews.go_on", {"report": report}))
+            return Refused("reviews.let_go", report=report, choices=[take, *_onward()])
+        case _ if mine:
+            choices: Choices = [(f"reviews.see:{report.id}", "reviews.read_again"), *_onward()]
+            return Refused("reviews.decided_by_you", report=report, choices=choices)
+    return Refused("reviews.decided", report=report, choices=_onward())
+
+
+def _onward() -> Choices:
+    return [("reviews.next", "reviews.read_next"), do("review")]

@@ -2,9 +2,9 @@
 
 from bot.settings import Settings
 from bot.ticker import Job
-from scheduled import polls, retention
+from scheduled import polls, retention, reviews
 
 
 def jobs(settings: Settings) -> list[Job]:
     """Every periodic job."""
-    return [*polls.jobs(settings), *retention.jobs(settings)]
+    return [*polls.jobs(settings), *reviews.jobs(settings), *retention.jobs(settings)]

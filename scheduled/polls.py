@@ -6,8 +6,7 @@ from bot.rendering import texts_for
 from bot.settings import Settings
 from bot.texts import Texts
 from bot.ticker import Job
-from bot.wording import Subject
-from storage.polls import Electorate
+from bot.wording import Count, Subject, chart_of
 from storage.store import Store
 
 
@@ -15,7 +14,7 @@ def jobs(settings: Settings) -> list[Job]:
     texts = texts_for(settings.language, settings.zone)
     return [
         Job("close polls", close_due, next_due=_next_closing),
-        Job("announce results", announce, prepare=lambda store, now: charts(store, texts)),
+        Job("announce results", announce, prepare=lambda store, now: charts(store, now, texts)),
     ]
 
 
@@ -34,42 +33,30 @@ def close_due(store: Store, now: datetime) -> None:
         store.polls.close(poll_id, now)
 
 
-def charts(store: Store, texts: Texts) -> dict[int, bytes] | None:
+def charts(store: Store, now: datetime, texts: Texts) -> dict[int, bytes] | None:
     """The picture of each result that nobody was told yet."""
     waiting = store.polls.unannounced()
-    return {poll_id: _chart(store, poll_id, texts) for poll_id in waiting} or None
+    return {poll_id: _chart(store, poll_id, now, texts) for poll_id in waiting} or None
 
 
 def announce(store: Store, now: datetime, drawn: dict[int, bytes]) -> None:
-    """Tell the results, each once."""
-    for poll_id in store.polls.unannounced():
-        if poll_id not in drawn:
-            continue
+    """Tell the results, each once: counted here, and said to everybody as it was counted."""
+    for poll_id, picture in sorted(drawn.items()):
         poll = store.polls.announce(poll_id, now)
-        poll.chart_id = store.files.add(drawn[poll_id], "image/png", now)
-        public = poll.electorate is Electorate.public
-        could_vote = store.polls.voters(poll_id) if public else store.polls.could_vote(poll_id, now)
-        store.deliveries.notify("polls.result", {"poll": poll_id}, could_vote, now)
+        if poll is None:  # another process was faster
+            continue
+        poll.chart_id = store.files.add(picture, "image/png", now)
+        store.session.flush()
+        count = Count.of(poll, store, now).kept()
+        store.deliveries.notify(
+            "polls.result",
+            {"poll": poll_id, "count": count},
+            store.polls.told_result(poll, now),
+            now,
+        )
 
 
-def _chart(store: Store, poll_id: int, texts: Texts) -> bytes:
-    from bot.documents.charts import Bar, bar_chart  # matplotlib: only when a poll ends
-
+def _chart(store: Store, poll_id: int, now: datetime, texts: Texts) -> bytes:
     poll = store.polls.get(poll_id)
     assert poll is not None
-    subject, tally = Subject.of(poll, store), store.polls.tally(poll)
-    counts = []
-    if poll.electorate is not Electorate.organisations:
-        counts.append((texts.plain("polls.persons"), tally.persons))
-    if poll.electorate in (Electorate.organisations, Electorate.both):
-        counts.append((texts.plain("polls.organisations"), tally.organisations))
-    bars = [
-        Bar(texts.label(subject.option(position)), tuple(voices[position] for _, voices in counts))
-        for position in range(poll.size)
-    ]
-    return bar_chart(
-        texts.label(subject.question),
-        bars,
-        [series for series, _ in counts],
-        texts.plain("polls.chart_footer", {"subject": subject}),
-    )
+    return chart_of(Subject.of(poll, store), Count.of(poll, store, now), texts)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, String, or_, select, update
+from sqlalchemy import ColumnElement, ForeignKey, Index, Select, String, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.base import Base
@@ -66,6 +66,15 @@ class Grants:
     def holders(self, role: Role, now: datetime) -> list[int]:
         wanted = select(Grant.person_id).where(Grant.role == role, Grant.active(now)).distinct()
         return sorted(self.session.scalars(wanted))
+
+    def members(self, now: datetime) -> Select[int]:
+        """The people who hold a role."""
+        return select(Grant.person_id).where(Grant.active(now))
+
+    def readers(self, now: datetime) -> Select[int]:
+        """The people who may read reports before they are published."""
+        reads = Grant.role.in_((Role.secretariat, Role.reviewer))
+        return select(Grant.person_id).where(reads, Grant.active(now)).distinct()
 
     def end(self, person_id: int, now: datetime) -> None:
         mine = (Grant.person_id == person_id) & Grant.active(now)

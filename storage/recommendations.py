@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint, func, select
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import ForeignKey, Select, String, UniqueConstraint, func, select
+from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from storage.base import Base, next_number
 from storage.types import Encrypted, Instant, Named
@@ -58,9 +58,14 @@ class Draft:
     created_at: datetime
 
 
+class Unchanged(Exception):
+    """A new version would say what the newest one says."""
+
+
 class Recommendations:
     def __init__(self, session: Session) -> None:
         self.session = session
+        self._versions: dict[int, Draft] = {}
 
     def add_draft(
         self, title: str, body: str, theme: Theme | None, author: int | None, now: datetime
@@ -81,41 +86,46 @@ class Recommendations:
         author: int,
         now: datetime,
     ) -> Draft:
-        """Add a version; earlier ones, and the polls on them, stay as they were."""
+        """Add a version; earlier ones, and the polls on them, stay as they were.
+
+        Raises:
+            Unchanged: it says what the newest version says.
+        """
         text = self.session.get_one(Text, text_id, with_for_update=True)
+        newest = self.draft(text_id)
+        assert newest is not None
+        if (newest.title, newest.body, newest.theme) == (title, body, theme):
+            raise Unchanged
         text.theme = theme
-        newest = select(func.max(TextVersion.number)).where(TextVersion.text_id == text_id)
-        number = self.session.execute(newest).scalar_one() + 1
-        return self._add_version(text, number, title, body, author, now)
+        self._versions.clear()
+        return self._add_version(text, newest.number + 1, title, body, author, now)
 
     def draft(self, text_id: int) -> Draft | None:
         """The newest version of a text."""
-        return next(iter(self._drafts(text_id)), None)
+        found = self.session.execute(_newest().where(Text.id == text_id)).first()
+        return None if found is None else _draft(*found)
 
-    def drafts(self) -> list[Draft]:
-        """The newest version of every text, newest text first."""
-        return self._drafts()
+    def drafts(self, at_most: int, before: int | None = None) -> list[Draft]:
+        """The newest version of some texts, newest text first.
+
+        Args:
+            before: the id of a text; only earlier ones are given.
+        """
+        wanted = _newest().order_by(Text.id.desc()).limit(at_most)
+        if before is not None:
+            wanted = wanted.where(Text.id < before)
+        return [_draft(text, version) for text, version in self.session.execute(wanted)]
 
     def version(self, version_id: int) -> Draft:
-        wanted = (
-            select(Text, TextVersion)
-            .join(TextVersion, TextVersion.text_id == Text.id)
-            .where(TextVersion.id == version_id)
-        )
-        return _draft(*self.session.execute(wanted).one())
-
-    def _drafts(self, text_id: int | None = None) -> list[Draft]:
-        wanted = (
-            select(Text, TextVersion)
-            .join(TextVersion, TextVersion.text_id == Text.id)
-            .order_by(Text.id.desc(), TextVersion.number.desc())
-        )
-        if text_id is not None:
-            wanted = wanted.where(Text.id == text_id)
-        newest: dict[int, Draft] = {}
-        for text, version in self.session.execute(wanted):
-            newest.setdefault(text.id, _draft(text, version))
-        return list(newest.values())
+        """One version of a text. It never changes: many readers of a result cost one reading."""
+        if version_id not in self._versions:
+            wanted = (
+                select(Text, TextVersion)
+                .join(TextVersion, TextVersion.text_id == Text.id)
+                .where(TextVersion.id == version_id)
+            )
+            self._versions[version_id] = _draft(*self.session.execute(wanted).one())
+        return self._versions[version_id]
 
     def _add_version(
         self, text: Text, number: int, title: str, body: str, author: int | None, now: datetime
@@ -131,6 +141,14 @@ class Recommendations:
         self.session.add(version)
         self.session.flush()
         return _draft(text, version)
+
+
+def _newest() -> Select[Text, TextVersion]:
+    other = aliased(TextVersion)
+    newest = select(func.max(other.number)).where(other.text_id == Text.id).scalar_subquery()
+    return select(Text, TextVersion).join(
+        TextVersion, (TextVersion.text_id == Text.id) & (TextVersion.number == newest)
+    )
 
 
 def _draft(text: Text, version: TextVersion) -> Draft:

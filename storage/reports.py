@@ -22,7 +22,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.base import Base, next_number
 from storage.files import Files
-from storage.grants import Grant, Role
+from storage.grants import Grants
 from storage.people import Profile
 from storage.recommendations import Theme
 from storage.types import Encrypted, Instant, Named
@@ -149,15 +149,6 @@ class PublishedReport(Base):
     published_at: Mapped[datetime] = mapped_column(Instant)
 
 
-def _left(now: datetime) -> ColumnElement[bool]:
-    """Claimed for too long, or by somebody who may no longer read."""
-    readers = select(Grant.person_id).where(
-        Grant.role.in_((Role.secretariat, Role.reviewer)), Grant.active(now)
-    )
-    forgotten = or_(Report.changed_at <= now - LAPSE, Report.claimed_by.not_in(readers))
-    return (Report.state == ReportState.claimed) & forgotten
-
-
 class Taken(Exception):
     """The report is in another's hands, or in a state that does not allow this."""
 
@@ -182,6 +173,7 @@ class Reports:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.files = Files(session)
+        self.grants = Grants(session)
 
     def submit(
         self,
@@ -288,7 +280,7 @@ class Reports:
 
     def left(self, reviewer: int, now: datetime, at_most: int = 5) -> list[Report]:
         """The reports that colleagues let lie, the oldest claim first."""
-        wanted = select(Report).where(_left(now), Report.claimed_by != reviewer)
+        wanted = select(Report).where(self._left(now), Report.claimed_by != reviewer)
         return list(self.session.scalars(wanted.order_by(Report.changed_at).limit(at_most)))
 
     def decided_by(self, reviewer: int, at_most: int = 5) -> list[Report]:
@@ -315,8 +307,14 @@ class Reports:
         report.state, report.changed_at = ReportState.claimed, now
         self.session.flush()
 
+    def _left(self, now: datetime) -> ColumnElement[bool]:
+        """Claimed for too long, or by somebody who may no longer read."""
+        readers = self.grants.readers(now)
+        idle = or_(Report.changed_at <= now - LAPSE, Report.claimed_by.not_in(readers))
+        return (Report.state == ReportState.claimed) & idle
+
     def _is_left(self, report: Report, now: datetime) -> bool:
-        wanted = select(Report.id).where(Report.id == report.id, _left(now))
+        wanted = select(Report.id).where(Report.id == report.id, self._left(now))
         return self.session.execute(wanted).first() is not None
 
     def count_waiting(self) -> int:

@@ -1,19 +1,24 @@
 """Fills an empty database with the demo's committee, from `data/*.toml`."""
 
 import tomllib
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.resources import files
 from typing import Any
 
+from bot.dispatcher import NOTICE
 from bot.messages import Reply
-from bot.rendering import render, texts_for
+from bot.rendering import render, texts_for, title
+from bot.routing import NOTICES, Recipient
 from bot.settings import Settings
+from bot.texts import Texts
+from bot.wording import Count, Subject, chart_of
 from storage.conversations import Place
 from storage.deliveries import Outgoing, numbered
 from storage.grants import Role
 from storage.organisations import MandateKind, OrganisationName
 from storage.people import Person, Profile
-from storage.polls import Electorate
+from storage.polls import Electorate, Poll
 from storage.recommendations import Theme
 from storage.reports import Content, Level, Report, ReportKind
 from storage.store import Store
@@ -21,6 +26,7 @@ from storage.store import Store
 PERSONAS = {"teacher": "t1", "parent": "p1", "delegate": "d1", "secretariat": "s1"}
 PLATFORM = "web"
 FOUNDED = timedelta(days=400)  # before now: every term has begun
+WELCOMED = timedelta(days=30)  # before now: pages begin before the first vote that is told
 
 
 def address_of(key: str) -> str:
@@ -36,7 +42,11 @@ def seed(store: Store, settings: Settings, now: datetime) -> None:
     people = _people(store, settings, now)
     _reports(store, people, now)
     drafts = _drafts(store, people, now)
-    _polls(store, people, drafts, now)
+    texts = texts_for(settings.language, settings.zone)
+    told = _polls(store, people, drafts, now, texts)
+    for row in _read("people"):
+        if "persona" in row:
+            _fill_page(store, row, people[row["key"]], told, texts, now)
 
 
 def _read(name: str) -> list[dict[str, Any]]:
@@ -66,7 +76,6 @@ def _organisations(store: Store) -> None:
 def _people(store: Store, settings: Settings, now: datetime) -> dict[str, int]:
     people = {}
     since = now - FOUNDED
-    welcome = render(_welcome(), texts_for(settings.language, settings.zone))
     for row in _read("people"):
         account, _ = store.people.arrive(PLATFORM, address_of(row["key"]), settings.language, since)
         chat = store.people.chat(PLATFORM, account.address, account_id=account.id)
@@ -79,23 +88,56 @@ def _people(store: Store, settings: Settings, now: datetime) -> dict[str, int]:
             store.organisations.appoint(person.id, row["organisation"], kind, since)
         if "role" in row:
             store.grants.give(person.id, Role(row["role"]), since)
-        if "persona" in row:
-            place = Place(PLATFORM, account.address, account.address, "")
-            context = store.conversations.find([place], now)[place]
-            events = numbered(context, [Outgoing(welcome)], now)
-            store.deliveries.put_on_pages([(context, events)])
         people[row["key"]] = person.id
     store.session.flush()
     return people
 
 
-def _welcome() -> Reply:
-    choices = [("people.do:report", "people.do_report"), ("people.do:menu", "people.do_menu")]
+@dataclass(frozen=True)
+class _Told:
+    """What some people were told, and when."""
+
+    at: datetime
+    notice: str
+    arguments: dict[str, Any]
+    people: frozenset[int]
+
+
+def _fill_page(
+    store: Store,
+    row: dict[str, Any],
+    person: int,
+    told: list[_Told],
+    texts: Texts,
+    now: datetime,
+) -> None:
+    """Put on a persona's page what they would find there: each thing at its time."""
+    address = address_of(row["key"])
+    place = Place(PLATFORM, address, address, "")
+    context = store.conversations.find([place], now)[place]
+    said = [(now - WELCOMED, _welcome(row))]
+    for one in sorted(told, key=lambda one: one.at):
+        if person in one.people:
+            recipient = Recipient(person, context.chat_id, one.at)
+            reply = NOTICES[one.notice](recipient, store, **one.arguments)
+            if reply is not None:
+                said.append((one.at, reply))
+    for at, reply in said:
+        body = render(reply, texts)
+        events = numbered(context, [Outgoing(body)], at)
+        store.deliveries.put_on_pages([(context, events)])
+        entry = [events[0].message, NOTICE, title(body), body["choices"]]
+        store.conversations.await_number(context.chat_id, entry)
+
+
+def _welcome(row: dict[str, Any]) -> Reply:
+    """A welcome that offers first what this person comes for."""
+    first = "review" if "role" in row else "polls" if "mandate" in row else "report"
+    choices = [(f"people.do:{name}", f"people.do_{name}") for name in (first, "menu")]
     return Reply("people.start", choices=choices)
 
 
 def _reports(store: Store, people: dict[str, int], now: datetime) -> None:
-    reviewer = people["s1"]
     for row in sorted(_read("reports"), key=lambda row: -int(row["days_ago"])):
         author = store.people.get(people[row["author"]])
         told_at = now - timedelta(days=row["days_ago"])
@@ -111,7 +153,8 @@ def _reports(store: Store, people: dict[str, int], now: datetime) -> None:
             relayed=row["relayed"],
         )
         report = store.reports.submit(author.id, author.profile, author.academie, content, told_at)
-        _review(store, report, row, reviewer, told_at + timedelta(hours=20))
+        reader = people[row.get("reader", "s1")]
+        _review(store, report, row, reader, told_at + timedelta(hours=20))
 
 
 def _review(store: Store, report: Report, row: dict[str, Any], reviewer: int, at: datetime) -> None:
@@ -141,13 +184,15 @@ def _drafts(store: Store, people: dict[str, int], now: datetime) -> dict[str, in
     return versions
 
 
-def _polls(store: Store, people: dict[str, int], drafts: dict[str, int], now: datetime) -> None:
+def _polls(
+    store: Store, people: dict[str, int], drafts: dict[str, int], now: datetime, texts: Texts
+) -> list[_Told]:
+    told = []
     for row in _read("polls"):
         opened_at = now - timedelta(days=row["opened_days_ago"])
-        electorate = Electorate(row["electorate"])
         poll = store.polls.open(
             row.get("question", ""),
-            electorate=electorate,
+            electorate=Electorate(row["electorate"]),
             closes_at=_closing(row, now),
             now=opened_at,
             text_version_id=drafts.get(row.get("draft", "")),
@@ -158,20 +203,29 @@ def _polls(store: Store, people: dict[str, int], drafts: dict[str, int], now: da
         for rank, (key, *cast) in enumerate(row["ballots"]):
             at = opened_at + timedelta(hours=2 + rank)
             options = [choice for choice in cast if isinstance(choice, int)]
-            store.polls.cast(poll.id, people[key], options, at)
+            store.polls.cast(poll.id, people[key], options, at, as_member=True)
             for reason in cast:
                 if isinstance(reason, str):
-                    store.polls.explain(poll.id, people[key], reason)
+                    store.polls.explain(poll.id, people[key], reason, at, as_member=True)
         if "closed_days_ago" in row:
-            store.polls.close(poll.id, poll.closes_at)
+            told.append(_closed(store, poll, texts))
         else:
-            public = electorate is Electorate.public
-            recipients = (
-                store.people.everybody() if public else store.polls.could_vote(poll.id, now)
-            )
-            store.deliveries.notify(
-                "polls.opened", {"poll": poll.id}, recipients, now, expires_at=poll.closes_at
-            )
+            asked = frozenset(store.session.scalars(store.polls.asked(poll, now)))
+            told.append(_Told(opened_at, "polls.opened", {"poll": poll.id}, asked))
+    return told
+
+
+def _closed(store: Store, poll: Poll, texts: Texts) -> _Told:
+    """Close and announce a poll at the time at which it closed."""
+    at = poll.closes_at
+    store.polls.close(poll.id, at)
+    store.polls.announce(poll.id, at)
+    count = Count.of(poll, store, at)
+    picture = chart_of(Subject.of(poll, store), count, texts)
+    poll.chart_id = store.files.add(picture, "image/png", at)
+    store.session.flush()
+    told = frozenset(store.session.scalars(store.polls.told_result(poll, at)))
+    return _Told(at, "polls.result", {"poll": poll.id, "count": count.kept()}, told)
 
 
 def _closing(row: dict[str, Any], now: datetime) -> datetime:

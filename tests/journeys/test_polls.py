@@ -9,29 +9,57 @@ from storage.grants import Role
 from tests.people import Someone, Stage
 
 
-async def opened(stage: Stage, secretary: Someone, *, who: str) -> None:
-    """Enter a draft and put it to the vote."""
+async def drafted(secretary: Someone, title: str = "Un réseau fiable") -> None:
     await secretary.say("projet")
     await secretary.press("Entrer un nouveau projet")
-    await secretary.say("Un réseau fiable")
+    await secretary.say(title)
     await secretary.say("Le comité recommande de mesurer le réseau avant tout achat. " * 3)
     await secretary.press("Le réseau")
-    assert "REC-2027-001" in await secretary.press("Envoyer")
+    assert "REC-2027-" in await secretary.press("Envoyer")
+
+
+async def opened(stage: Stage, secretary: Someone, *, who: str) -> None:
+    """Enter a draft and put it to the vote."""
+    await drafted(secretary)
     await secretary.press("Mettre au vote")
     await secretary.press("Pour, avec réserve, contre")
     await secretary.press(who)
     await secretary.say("11/01/2027 18h")
-    assert "VOTE-2027-001" in await secretary.press("Envoyer")
+    assert "VOTE-2027-" in await secretary.press("Envoyer")
+    await secretary.look(1.5)
+
+
+async def asked(secretary: Someone, who: str, *, several: bool = True) -> None:
+    """Open a poll with options of its own."""
+    await secretary.say("sondage")
+    await secretary.press("Une autre question")
+    await secretary.say("De quoi avez-vous besoin ?")
+    await secretary.press("Mes propres options")
+    await secretary.say("Du temps\nUn réseau\nDe l'aide")
+    await secretary.press("Plusieurs" if several else "Une seule")
+    await secretary.press(who)
+    await secretary.say("14 janvier 2027")
+    assert "VOTE-2027-" in await secretary.press("Envoyer")
+    await secretary.look(1.5)
+
+
+async def returned(stage: Stage, someone: Someone) -> Someone:
+    """The same person on another browser, by their return code: roles do not count there."""
+    await someone.say("réglages")
+    answer = await someone.press("Obtenir un code de retour")
+    code = answer.text.partition(" : ")[2].split()[0]
+    return await stage.stranger().enter(code=code)
 
 
 async def test_two_taps_from_the_notice_to_a_counted_vote(stage: Stage) -> None:
     await stage.organisation("amf", "Association des maires de France")
+    await stage.organisation("adf", "Départements de France")
     secretary = await stage.invited(Role.secretariat)
     delegate = await stage.invited(Role.delegate, "amf")
     await opened(stage, secretary, who="Les membres et les organisations")
     notice = await delegate.look(1.5)
     assert "« Un réseau fiable »" in notice
-    assert "Votre vote compte aussi pour : Association des maires de France." in notice
+    assert "Deux bulletins : le vôtre, et un pour Association des maires de France." in notice
     assert "lundi 11 janvier 2027 à 18 h (heure de Paris)" in notice
     voted = await delegate.press("Pour")
     assert "Votre vote est compté : Pour." in voted
@@ -43,11 +71,16 @@ async def test_two_taps_from_the_notice_to_a_counted_vote(stage: Stage) -> None:
     result = await delegate.look(2.5)
     assert "Résultat (VOTE-2027-001)" in result
     assert "Pour, avec réserve : 1 personne, 1 organisation (Association des maires" in result
-    assert "Contre : 1 personne, 0 organisation" in result
-    assert "Participation : 2 personnes sur 2, 1 organisation sur 1." in result
+    assert "Contre : 1 personne\n" in result
+    assert "Abstention : aucune voix" in result
+    assert "Participation : 2 personnes sur 2, 1 organisation sur 2." in result
+    assert "N'a pas voté : Départements de France." in result
+    assert "Clos : lundi 11 janvier 2027 à 18 h (heure de Paris)." in result
+    assert "Vote indicatif, sans règle de majorité." in result
     [chart] = result.messages[-1]["files"]
     async with delegate.http.get(delegate.base + chart["url"]) as response:
         assert (await response.read()).startswith(b"\x89PNG")
+    assert "mesurer le réseau" in await delegate.press("Lire le texte (version 1)")
 
 
 async def test_a_late_press_is_not_counted_and_says_so(stage: Stage) -> None:
@@ -71,6 +104,31 @@ async def test_a_stranger_has_no_voice(stage: Stage) -> None:
     assert "Votre compte ne permet pas" in await stranger.say("sondage")
 
 
+async def test_who_came_back_with_a_code_has_no_say_as_a_member(stage: Stage) -> None:
+    await stage.organisation("amf", "AMF")
+    secretary = await stage.invited(Role.secretariat)
+    delegate = await stage.invited(Role.delegate, "amf")
+    await opened(stage, secretary, who="Les membres et les organisations")
+    await delegate.look(1.5)
+    back = await returned(stage, delegate)
+    seen = await back.say("votes")
+    assert "Un réseau fiable" not in seen.text + "".join(seen.labels)
+    assert "il faut une invitation" in seen
+    for button in ("Pour", "Lire le texte"):
+        assert "il faut une invitation" in await back.press(button)
+    tally = await stage.db.read(lambda store: store.polls.turnout(1))
+    assert tally.voted == (0, 0)
+    await delegate.press("Pour")
+    await stage.advance(timedelta(hours=9))
+    await delegate.look(2.5)
+    await delegate.say("votes")
+    await back.look()
+    assert "Résultat" not in "".join((await back.say("votes")).labels)
+    await asked(secretary, "Tout le monde")
+    await back.look(1.5)
+    assert "Votre vote est compté : Du temps" in await back.press("Du temps")
+
+
 async def test_several_options_are_pressed_on_and_off(stage: Stage) -> None:
     secretary, teacher = await stage.invited(Role.secretariat), await stage.newcomer()
     await secretary.say("sondage")
@@ -78,24 +136,35 @@ async def test_several_options_are_pressed_on_and_off(stage: Stage) -> None:
     await secretary.say("De quoi avez-vous besoin ?")
     assert "de 2 à 10 options" in await secretary.press("Mes propres options")
     assert "de 2 à 10 options différentes" in await secretary.say("Une seule")
+    assert "se ressemblent trop" in await secretary.say("Du thé\nDU THE")
     await secretary.say("Du temps\nUn réseau\nDe l'aide")
     await secretary.press("Plusieurs")
     await secretary.press("Tout le monde")
     for typed, refused in [
         ("30 février 2027 18h", "n'existe pas"),
-        ("28/03/2027 2h30", "n'existe pas"),
         ("1er janvier 2027", "déjà passée"),
         ("bientôt", "pas compris"),
+        ("14 janvier entre 8h et 18h", "pas compris"),
         ("14/01/2031", "trop lointaine"),
     ]:
         assert refused in await secretary.say(typed)
-    await secretary.say("14 janvier 2027")
+    review = await secretary.say("14 janvier 2027")
+    assert "2 personnes, dès maintenant" in review
+    assert "jeudi 14 janvier 2027 à 18 h (heure de Paris)" in review
     await secretary.press("Envoyer")
-    await teacher.look(1.5)
-    await teacher.press("Du temps")
+    card = await teacher.look(1.5)
+    assert "Si vous votez, il arrivera aussi ici." in card
+    first = await teacher.press("Du temps")
+    assert first.labels[0] == "✓ Du temps"
+    assert "Touchez encore une option choisie pour la retirer." in first
     assert "Du temps, De l'aide" in await teacher.press("De l'aide")
     assert "Votre vote est compté : De l'aide." in await teacher.press("Du temps")
-    assert "Gardez au moins une option" in await teacher.press("De l'aide")
+    assert "Il faut garder une option." in await teacher.press("De l'aide")
+    assert not [label for label in first.labels if "raison" in label], "nobody reads it before"
+    await stage.advance(timedelta(days=4))
+    result = await teacher.look(2.5)
+    assert "Plusieurs choix étaient possibles." in result
+    assert "L'identité des votants n'est pas vérifiée." in result
 
 
 async def test_the_substitute_speaks_when_the_delegate_does_not(stage: Stage) -> None:
@@ -104,13 +173,119 @@ async def test_the_substitute_speaks_when_the_delegate_does_not(stage: Stage) ->
     substitute = await stage.invited(Role.substitute, "amf")
     delegate = await stage.invited(Role.delegate, "amf")
     await opened(stage, secretary, who="Les organisations, une voix")
-    await substitute.look(1.5)
+    assert "Votre vote compte pour AMF." in await substitute.look(1.5)
     await delegate.look(1.5)
-    assert "Votre vote est compté" in await substitute.press("Contre")
-    assert "Votre vote est compté" in await delegate.press("Pour")
-    assert "Ce vote ne vous est pas ouvert" in await substitute.press("Contre")
+    assert "Votre vote est compté : Contre." in await substitute.press("Contre")
+    mine = await delegate.say("votes")
+    assert "Votre suppléant a choisi « Contre » pour AMF." in mine
+    assert "Votre choix :" not in mine, "another's ballot is not shown as mine"
+    assert "Votre vote est compté : Pour." in await delegate.press("Pour")
+    assert "Une autre personne a voté pour AMF" in await substitute.look(1.5)
+    late = await substitute.press("Contre")
+    assert "Votre titulaire a voté pour AMF. Votre suppléance n'est pas nécessaire." in late
+    assert "(voté)" in (await substitute.say("votes")).labels[0], "it stays to be read"
+    assert "Votre titulaire a voté" in await substitute.press("Êtes-vous favorable")
     tally = await stage.db.read(lambda store: store.polls.tally(store.polls.get(1)))  # type: ignore[arg-type]
     assert tally.named == {"amf": (0,)}
+
+
+async def test_a_reason_is_kept_shown_and_can_be_hidden(stage: Stage) -> None:
+    secretary, member = await stage.invited(Role.secretariat), await stage.invited(Role.member)
+    await opened(stage, secretary, who="Les membres, une voix")
+    await member.look(1.5)
+    await member.press("Pour")
+    assert "N'écrivez aucun nom." in await member.press("Donner une raison")
+    await member.say("Madame Untel l'a dit : « c'est bien »")
+    card = await member.press("Revoir ce vote")
+    assert "Votre raison : « Madame Untel l'a dit : “c'est bien” »" in card
+    assert "Votre raison" in await member.press("Pour"), "the same choice keeps it"
+    await secretary.say("sondage")
+    await secretary.press("VOTE-2027-001")
+    listed = await secretary.press("Lire la raison donnée")
+    assert "1. « Madame Untel" in listed
+    assert "La raison est masquée." in await secretary.press("Masquer la raison 1")
+    assert "Votre raison" not in await member.press("Pour")
+    await stage.advance(timedelta(hours=9))
+    result = await member.look(2.5)
+    assert not [label for label in result.labels if "raison" in label]
+
+
+async def test_the_secretariat_follows_and_cancels(stage: Stage) -> None:
+    await stage.organisation("amf", "AMF")
+    await stage.organisation("adf", "ADF")
+    secretary = await stage.invited(Role.secretariat)
+    delegate = await stage.invited(Role.delegate, "amf")
+    await opened(stage, secretary, who="Les organisations, une voix")
+    await delegate.look(1.5)
+    await delegate.press("Contre")
+    assert "Un vote est ouvert." in await secretary.say("sondage")
+    followed = await secretary.press("VOTE-2027-001")
+    assert "1 organisation sur 2 a voté." in followed
+    assert "Contre" not in followed
+    assert "Aller au vote" not in followed.labels, "the secretary has no voice here"
+    await secretary.press("Annuler ce vote")
+    await secretary.press("Oui, annuler ce vote")
+    assert "Le vote VOTE-2027-001 est annulé" in await delegate.look(1.5)
+    assert "est annulé" in await delegate.press("Contre")
+    await stage.advance(timedelta(hours=9))
+    assert not (await delegate.look(1.5)).messages, "there is no result"
+    assert "Aucun vote n'est ouvert" in await delegate.say("votes")
+
+
+async def test_the_secretariat_gets_the_result_of_what_it_has_no_voice_in(stage: Stage) -> None:
+    await stage.organisation("amf", "AMF")
+    secretary = await stage.invited(Role.secretariat)
+    await opened(stage, secretary, who="Les organisations, une voix")
+    await stage.advance(timedelta(hours=9))
+    assert "N'a pas voté : AMF." in await secretary.look(2.5)
+
+
+async def test_what_is_opened_is_shown_before(stage: Stage) -> None:
+    await stage.organisation("amf", "AMF")
+    secretary = await stage.invited(Role.secretariat)
+    await stage.invited(Role.delegate, "amf")
+    await drafted(secretary)
+    await secretary.press("Mettre au vote")
+    await secretary.press("Mes propres options")
+    await secretary.say("Faut-il commencer par les écoles ?")
+    await secretary.say("Oui\nNon")
+    await secretary.press("Une seule")
+    await secretary.press("Les membres et les organisations")
+    review = await secretary.say("demain à midi")
+    for line in (
+        "Projet : REC-2027-001, « Un réseau fiable », version 1",
+        "Question : Faut-il commencer par les écoles ?",
+        "Recevront le vote : 2 personnes, pour 2 voix de membres et 1 organisation",
+        "Clôture : mardi 12 janvier 2027 à 12 h (heure de Paris)",
+        "Résultat caché jusqu'à la clôture : Oui",
+    ):
+        assert line in review
+
+
+async def test_a_new_version_leaves_the_vote_on_the_old_one(stage: Stage) -> None:
+    secretary = await stage.invited(Role.secretariat)
+    await opened(stage, secretary, who="Les membres, une voix")
+    await secretary.say("projet")
+    await secretary.press("REC-2027-001")
+    assert "mesurer le réseau" in await secretary.press("Écrire une nouvelle version")
+    assert "dit la même chose" in await secretary.press("Envoyer")
+    await secretary.press("Modifier une réponse")
+    await secretary.press("Titre")
+    await secretary.say("Un réseau fiable partout")
+    saved = await secretary.press("Envoyer")
+    assert "version 2" in saved
+    assert "Le vote VOTE-2027-001 reste sur la version 1." in saved
+
+
+async def test_older_drafts_can_be_reached(stage: Stage) -> None:
+    secretary = await stage.invited(Role.secretariat)
+    for rank in range(6):
+        await drafted(secretary, f"Projet de rang {rank}")
+    for word in ("projet", "sondage"):
+        newest = await secretary.say(word)
+        assert not [label for label in newest.labels if "rang 0" in label]
+        older = await secretary.press("Voir les plus anciens")
+        assert [label for label in older.labels if "rang 0" in label]
 
 
 @pytest.mark.parametrize("presses", [1, 2, 5])

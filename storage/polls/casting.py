@@ -1,0 +1,322 @@
+"""Casting ballots: which ones a person may cast, and one ballot for each elector."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache
+from typing import Any, cast
+
+from sqlalchemy import (
+    BindParameter,
+    Executable,
+    Table,
+    bindparam,
+    case,
+    null,
+    select,
+    type_coerce,
+    union_all,
+    update,
+)
+from sqlalchemy.orm import Session
+
+from storage.base import dialect_insert, dialect_of, execute, insert_into
+from storage.organisations import Mandate, MandateKind
+from storage.polls.model import PERSONS, Ballot, Elector, Electorate, Poll, bits, chosen
+from storage.types import Instant, Named
+
+
+@dataclass(frozen=True)
+class Voice:
+    """One ballot in a poll as somebody who may have a say in it sees it.
+
+    Attributes:
+        choices: what the ballot says now; None if it was not cast.
+        mine: whether this very person cast it.
+        may_cast: whether they may cast it. A substitute may as long as nobody else did.
+    """
+
+    elector_id: int
+    organisation_id: str | None
+    college: str
+    weight: int
+    choices: int | None
+    cast_by: int | None
+    reason: str | None
+    mine: bool
+    may_cast: bool
+
+    @property
+    def awaits(self) -> bool:
+        """Whether this person has yet to decide."""
+        return self.may_cast and not self.mine
+
+
+@dataclass(frozen=True)
+class Cast:
+    """What a press did.
+
+    Attributes:
+        voices: the person's voices, as they are now.
+        overruled: the people whose ballot for an organisation this one replaces.
+    """
+
+    poll: Poll
+    voices: list[Voice]
+    overruled: list[tuple[int, str]]
+
+
+class Closed(Exception):
+    """The poll takes no ballot received at that time, or was cancelled."""
+
+
+class NotElector(Exception):
+    """The person has no voice in this poll."""
+
+
+class NotSignedIn(Exception):
+    """The poll is for members, who must be signed in."""
+
+
+class Superseded(Exception):
+    """Somebody else has cast the ballot of the organisation that the person stands in for."""
+
+
+class WrongChoice(Exception):
+    """The choice is not one of the poll's."""
+
+
+def _voices() -> Any:
+    """A person's own ballot and those of their organisations, each found by an index."""
+    person: BindParameter[int] = bindparam("person")
+    moment = bindparam("moment", type_=Instant())
+    seat = (
+        Elector.id,
+        Elector.organisation_id,
+        Elector.college,
+        Elector.weight,
+        Ballot.choices,
+        Ballot.cast_by,
+        Ballot.reason,
+    )
+    in_poll = Elector.poll_id == bindparam("poll")
+    own = (
+        select(*seat, type_coerce(null(), Named(MandateKind)))
+        .outerjoin(Ballot, Ballot.elector_id == Elector.id)
+        .where(in_poll, Elector.person_id == person)
+    )
+    for_others = (
+        select(*seat, Mandate.kind)
+        .join(Mandate, Mandate.organisation_id == Elector.organisation_id)
+        .outerjoin(Ballot, Ballot.elector_id == Elector.id)
+        .where(in_poll, Mandate.person_id == person, Mandate.active(moment))
+    )
+    return union_all(own, for_others).order_by(Elector.id)
+
+
+_voices_of = _voices()
+_open_poll = (
+    select(Poll).where(Poll.id == bindparam("poll")).with_for_update(read=True, key_share=True)
+)
+_lock_electors = (
+    select(Elector.id)
+    .where(Elector.id.in_(bindparam("electors", expanding=True)))
+    .order_by(Elector.id)
+    .with_for_update(key_share=True)
+)
+
+
+@cache
+def _upsert(dialect: str) -> Executable:
+    """One ballot an elector: a new one takes the place of the one before.
+
+    The reason stays with a ballot that its author casts again as it was.
+    """
+    insert = dialect_insert(dialect, Ballot)
+    new, kept = insert.excluded, cast(Table, Ballot.__table__).c
+    same = (kept.choices == new.choices) & (kept.cast_by == new.cast_by)
+    changed = {
+        "choices": new.choices,
+        "cast_by": new.cast_by,
+        "received_at": new.received_at,
+        "reason": case((same, kept.reason), else_=null()),
+    }
+    return insert.on_conflict_do_update(index_elements=["elector_id"], set_=changed)
+
+
+class Casting:
+    """The part of `Polls` that votes go through. Its statements are built once."""
+
+    session: Session
+
+    def voices(self, poll_id: int, person_id: int, now: datetime) -> list[Voice]:
+        """The ballots in which a person has a say: their own, and those of their organisations."""
+        rows = execute(
+            self.session, _voices_of, {"poll": poll_id, "person": person_id, "moment": now}
+        )
+        found: dict[int, Voice] = {}
+        for elector, organisation, college, weight, choices, cast_by, reason, mandate in rows:
+            mine = choices is not None and cast_by == person_id
+            may_cast = mandate is not MandateKind.substitute or choices is None or mine
+            if elector not in found or may_cast:  # one may be delegate and substitute at once
+                found[elector] = Voice(
+                    elector,
+                    organisation,
+                    college,
+                    weight,
+                    choices,
+                    cast_by,
+                    reason if mine else None,
+                    mine,
+                    may_cast,
+                )
+        return list(found.values())
+
+    def press(
+        self,
+        poll_id: int,
+        person_id: int,
+        option: int,
+        received_at: datetime,
+        *,
+        as_member: bool,
+    ) -> Cast:
+        """Choose an option; where several may be chosen, add it, or take it away again.
+
+        What somebody else chose for an organisation is replaced, never added to. See `cast`.
+        """
+        poll, voices = self._open_to(poll_id, person_id, received_at, as_member)
+        held = {option}
+        if poll.several:
+            held ^= set(chosen(next((one.choices or 0 for one in voices if one.mine), 0)))
+        return self._cast(poll, voices, person_id, sorted(held), received_at)
+
+    def cast(
+        self,
+        poll_id: int,
+        person_id: int,
+        options: Sequence[int],
+        received_at: datetime,
+        *,
+        as_member: bool,
+    ) -> Cast:
+        """Cast, or change, every ballot that the person may cast; say what they are now.
+
+        Args:
+            received_at: decides whether the poll was open.
+            as_member: whether the person is signed in; if not, they only have a voice in public
+                consultations.
+
+        Raises:
+            Closed, NotElector, NotSignedIn, Superseded, WrongChoice: nothing was counted.
+        """
+        poll, voices = self._open_to(poll_id, person_id, received_at, as_member)
+        return self._cast(poll, voices, person_id, options, received_at)
+
+    def explain(
+        self, poll_id: int, person_id: int, reason: str, received_at: datetime, *, as_member: bool
+    ) -> int:
+        """Add a reason to the ballots that the person cast; return how many there are.
+
+        Raises:
+            Closed, NotElector, NotSignedIn: nothing was changed.
+        """
+        self._open(poll_id, received_at, as_member)
+        explained = self.session.execute(
+            update(Ballot)
+            .where(Ballot.poll_id == poll_id, Ballot.cast_by == person_id)
+            .values(reason=reason)
+            .execution_options(synchronize_session=False)
+        )
+        return int(explained.rowcount)  # type: ignore[attr-defined]
+
+    def _open(self, poll_id: int, received_at: datetime, as_member: bool) -> Poll:
+        """The poll, locked against closing."""
+        poll = self.session.scalars(_open_poll, {"poll": poll_id}).first()
+        if poll is None:
+            raise NotElector
+        if not as_member and poll.electorate is not Electorate.public:
+            raise NotSignedIn
+        if poll.closed_at is not None or not poll.opened_at <= received_at < poll.closes_at:
+            raise Closed
+        return poll
+
+    def _open_to(
+        self, poll_id: int, person_id: int, received_at: datetime, as_member: bool
+    ) -> tuple[Poll, list[Voice]]:
+        """The poll, locked against closing, and the person's voices in it.
+
+        Where two people may cast one ballot, or one person add to theirs from two chats, it is
+        read again once it is locked.
+        """
+        poll = self._open(poll_id, received_at, as_member)
+        voices = self.voices(poll_id, person_id, received_at)
+        if not voices and poll.electorate is Electorate.public:
+            voices = [self._join(poll_id, person_id)]
+        shared = poll.several or any(one.organisation_id for one in voices)
+        if shared and dialect_of(self.session) != "sqlite":  # which has one writer at a time
+            electors = [one.elector_id for one in voices]
+            execute(self.session, _lock_electors, {"electors": electors})
+            voices = self.voices(poll_id, person_id, received_at)
+        if not voices:
+            raise NotElector
+        if not any(one.may_cast for one in voices):
+            raise Superseded
+        return poll, voices
+
+    def _cast(
+        self,
+        poll: Poll,
+        voices: list[Voice],
+        person_id: int,
+        options: Sequence[int],
+        received_at: datetime,
+    ) -> Cast:
+        if not _fits(poll, options):
+            raise WrongChoice
+        choices = bits(options)
+        rows = [
+            {
+                "elector_id": one.elector_id,
+                "poll_id": poll.id,
+                "college": one.college,
+                "weight": one.weight,
+                "choices": choices,
+                "cast_by": person_id,
+                "received_at": received_at,
+            }
+            for one in voices
+            if one.may_cast
+        ]
+        execute(self.session, _upsert(dialect_of(self.session)), rows)
+        overruled = [
+            (one.cast_by, one.organisation_id)
+            for one in voices
+            if one.awaits and one.cast_by is not None and one.organisation_id is not None
+        ]
+        return Cast(poll, [_after(one, choices, person_id) for one in voices], overruled)
+
+    def _join(self, poll_id: int, person_id: int) -> Voice:
+        """Make the elector of a public consultation at their first vote."""
+        insert = insert_into(self.session, Elector).values(
+            poll_id=poll_id, person_id=person_id, college=PERSONS, weight=1
+        )
+        self.session.execute(insert.on_conflict_do_nothing())
+        wanted = select(Elector.id).where(
+            Elector.poll_id == poll_id, Elector.person_id == person_id
+        )
+        elector = self.session.execute(wanted).scalar_one()
+        return Voice(elector, None, PERSONS, 1, None, None, None, mine=False, may_cast=True)
+
+
+def _after(voice: Voice, choices: int, person_id: int) -> Voice:
+    """A voice once its ballot was cast."""
+    if not voice.may_cast:
+        return voice
+    reason = voice.reason if voice.choices == choices else None
+    return replace(voice, choices=choices, cast_by=person_id, reason=reason, mine=True)
+
+
+def _fits(poll: Poll, options: Sequence[int]) -> bool:
+    known = all(0 <= option < poll.size for option in options)
+    return known and (len(options) >= 1 if poll.several else len(options) == 1)
