@@ -136,10 +136,10 @@ def _serve(
         await service.stop()
         for task in (running, ready, stopping):
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, OSError):
-                await task
+        await asyncio.gather(running, ready, stopping, return_exceptions=True)
         if failed:
             check_free(settings.web_host, settings.web_port)  # says it, if that is why
+            log.error("a platform ended", exc_info=running.exception())
             raise Failed("a platform ended by itself; see the log")
 
     asyncio.run(main())
@@ -152,9 +152,10 @@ async def _ready(web: WebChat) -> int:
     address = f"{on_this_machine(web.settings.web_host, web.port)}/readyz"
     async with aiohttp.ClientSession() as http:
         while True:
-            async with http.get(address) as response:
-                if response.status == 200:
-                    return web.port
+            with contextlib.suppress(aiohttp.ClientError):
+                async with http.get(address) as response:
+                    if response.status == 200:
+                        return web.port
             await asyncio.sleep(0.5)
 
 

@@ -21,6 +21,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from bot import __main__ as command
 from bot import cli
+from bot.platforms.web.platform import WebChat
 from bot.settings import Settings, load
 from storage.lock import only_server
 from tests.conftest import SECRET
@@ -451,6 +452,21 @@ def test_run_says_ready_when_it_is_and_stops_when_told(migrated: Preau, tmp_path
     [started] = [line for line in logged if line["event"] == "started"]
     assert (started["address"], started["database"]) == (address, "sqlite")
     assert logged[-1]["event"] == "stopped"
+
+
+def test_a_platform_that_ends_by_itself_is_a_failure(
+    migrated: Preau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run(self: WebChat, receiver: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(WebChat, "run", run)
+    monkeypatch.setattr(command, "SWITCH", sys.getswitchinterval())  # it holds for the process
+    said = migrated("run", WEB_PORT="0")
+    *logged, line = said.err.splitlines()
+    assert (said.code, line) == (1, "preau: a platform ended by itself; see the log")
+    [ended] = [one for one in map(json.loads, logged) if one["event"] == "a platform ended"]
+    assert "RuntimeError: a bug" in ended["exception"]
 
 
 def test_what_only_some_use_is_not_imported_at_start() -> None:
