@@ -252,6 +252,9 @@ async def test_a_few_words_of_a_label_choose_it(
     assert "De quelle académie" in await parent.say(profile)
     assert "Qui peut lire" in await parent.say("aucune")
     assert "Relisez avant d'envoyer." in await parent.say("non")
+    assert "Quelle réponse voulez-vous modifier ?" in await parent.say("modifier")
+    assert "Relisez avant d'envoyer." in await parent.say("précédent")
+    assert "votre témoignage est enregistré" in await parent.say("oui")
 
 
 async def test_words_that_fit_several_labels_choose_none(stage: Stage) -> None:
