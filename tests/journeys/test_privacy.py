@@ -1,0 +1,54 @@
+"""What is held about a person, as they see it, and its erasure."""
+
+from storage.grants import Role
+from tests.people import Stage, report
+
+
+async def test_what_is_held_is_said_line_by_line(stage: Stage) -> None:
+    await stage.organisation("amf", "AMF")
+    delegate, parent = await stage.invited(Role.delegate, "amf"), await stage.newcomer()
+    await delegate.say("données")
+    lines = (await delegate.press("Voir ce qui est gardé")).text.splitlines()
+    assert "Votre rôle : titulaire." in lines
+    assert "Vous parlez pour : AMF." in lines
+    assert "Vous n'avez pas de témoignage." in lines
+    assert "Vous n'avez pas voté." in lines
+    await report(parent)
+    await parent.say("données")
+    lines = (await parent.press("Voir ce qui est gardé")).text.splitlines()
+    assert "Vous êtes : Parent d'élève." in lines
+    assert any(line.startswith("REX-2027-00001 · ") for line in lines)
+
+
+async def test_the_notice_says_how_long_each_thing_is_kept(stage: Stage) -> None:
+    parent = await stage.newcomer()
+    await parent.say("données")
+    lines = (await parent.press("Lire la notice")).text.splitlines()
+    assert "Délégué à la protection des données : dpo@example.org." in lines
+    for kept in (
+        "Cette conversation : 90 jours.",
+        "Un brouillon : 30 jours.",
+        "Un contact qui ne revient pas : 12 mois.",
+    ):
+        assert kept in lines
+
+
+async def test_only_the_word_erases(stage: Stage) -> None:
+    parent = await stage.newcomer()
+    await report(parent)
+    await parent.say("données")
+    asked = await parent.press("Tout effacer")
+    assert asked.labels == ["Annuler"]
+    for typed in ("2", "oui", "effacer tout"):
+        assert "Rien n'est effacé." in await parent.say(typed)
+    assert "Vos données restent" in await parent.say("1")
+    await parent.say("données")
+    await parent.press("Tout effacer")
+    assert "Vos données restent" in await parent.press("Annuler")
+    assert "REX-2027-00001" in "".join((await parent.say("mes témoignages")).labels)
+    await parent.say("données")
+    await parent.press("Tout effacer")
+    await parent.say("Effacer")
+    assert await parent.status() == 403
+    left = await stage.db.read(lambda store: store.reports.numbered("REX-2027-00001"))
+    assert left is None
