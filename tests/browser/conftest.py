@@ -16,18 +16,19 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of `preau demo`, shared: each test comes as a newcomer, or as its own persona."""
     folder = tmp_path_factory.mktemp("browser") / "demo"
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "bot", "demo", "--port", "0"],
         env={**os.environ, "PREAU_DEMO_DIR": str(folder)},
         stdout=subprocess.PIPE,
         text=True,
-    )
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    assert line.startswith("ready http://")
-    yield line.split()[1]
-    process.terminate()
-    process.communicate(timeout=20)
+    ) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        try:
+            assert line.startswith("ready http://"), line
+            yield line.split()[1]
+        finally:
+            process.terminate()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -223,6 +223,7 @@ async def test_leaving_clears_the_phone(browser: Browser, demo: str) -> None:
     code = await page.locator("code").last.inner_text()
     assert await page.evaluate("getSelection().toString()") == code
     await press(page, "Quitter maintenant")
+    await expect(page.get_by_text("Au revoir.")).to_be_visible()
     for tab in (page, other):
         await expect(tab.get_by_role("button", name="Commencer")).to_be_visible()
         kept = "JSON.stringify([{...localStorage}, {...sessionStorage}])"

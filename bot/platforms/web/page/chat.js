@@ -1,7 +1,9 @@
 // The page: a start screen, then the conversation.
 import { button, words } from './bubbles.js';
-import { draft, forget, forgetAll, keepDraft, persona, recall, remember, watchOtherTabs } from './memory.js';
-import { history as older, listen, openSession } from './net.js';
+import {
+  draft, forget, forgetAll, forgetHere, keepDraft, persona, recall, recallHere, remember, rememberHere, watchOtherTabs,
+} from './memory.js';
+import { history as older, listen, newId, openSession } from './net.js';
 import { Outbox } from './outbox.js';
 import { dropPhotos, shrink } from './photo.js';
 import * as view from './view.js';
@@ -78,10 +80,14 @@ function grow() {
   text.style.height = `${text.scrollHeight + 2}px`;
 }
 
-// Whether the window is low for its letters: measured, as a media query knows no text zoom.
+// The page is as high as what is seen of it: some keyboards cover it without making it smaller.
+// Whether that is low for its letters is measured, as a media query knows no text zoom.
+const seen = window.visualViewport;
 function fit() {
+  const height = seen && seen.scale === 1 ? seen.height : innerHeight;
   const letter = parseFloat(getComputedStyle(document.documentElement).fontSize);
-  document.body.classList.toggle('low', innerHeight < 30 * letter);
+  document.body.classList.toggle('low', height < 30 * letter);
+  if (!by('chat').hidden) document.body.style.height = `${height}px`;
   grow();
 }
 
@@ -116,19 +122,19 @@ async function end() {
   }
   outbox.hold();
   forget('open');
-  remember('ended', words.ended);
+  rememberHere('ended', words.ended);
   return location.reload();
 }
 
 // Somebody left: nothing stays, in no tab.
-function leave(farewell) {
-  dropPhotos().then(() => {
-    forgetAll();
-    remember('left', Date.now());
-    forget('left');
-    remember('ended', farewell);
-    location.reload();
-  });
+async function leave(farewell) {
+  isEnding = true;
+  await dropPhotos();
+  forgetAll();
+  remember('left', true); // the other tabs hear it
+  forget('left');
+  rememberHere('ended', farewell);
+  location.reload();
 }
 
 function chat() {
@@ -166,18 +172,16 @@ function chat() {
   outbox.open();
 }
 
+let isEntering = false;
 async function enter(body) {
+  if (isEntering) return;
+  isEntering = true;
   by('start-error').textContent = '';
-  let answer;
-  try {
-    answer = await openSession(body);
-  } catch {
-    by('start-error').textContent = words.unreachable;
-    return;
-  }
+  const answer = await openSession(body).catch(() => ({ text: words.unreachable }));
+  isEntering = false;
   if (answer.status !== 'open') {
     by('start-error').textContent = answer.text || words.failed;
-  } else if (by('code-dialog').open) { // another conversation may be open now
+  } else if (by('code-dialog').hasAttribute('open')) { // another conversation may be open now
     forgetAll();
     await dropPhotos();
     remember('open', true);
@@ -189,6 +193,8 @@ async function enter(body) {
 }
 
 // A code, before the conversation or over it
+
+const attempts = new Map(); // code → id: given again after a lost answer, it is the same request
 
 // The code of a link stands after #, so that no server on the way keeps it.
 function codeOfLink() {
@@ -221,8 +227,8 @@ function start() {
   by('begin').disabled = false;
   document.body.classList.add('ready');
   const code = codeOfLink();
-  const said = recall('ended');
-  forget('ended');
+  const said = recallHere('ended');
+  rememberHere('ended', '');
   if (recall('open')) chat();
   else if (persona && !code && !said) enter({ persona });
   else showStart(said);
@@ -232,7 +238,9 @@ function start() {
 by('begin').addEventListener('click', () => enter(persona ? { persona } : {}));
 by('code-form').addEventListener('submit', (event) => {
   event.preventDefault();
-  enter({ code: by('code').value });
+  const code = by('code').value;
+  if (!attempts.has(code)) attempts.set(code, newId());
+  enter({ code, id: attempts.get(code) });
 });
 by('code-back').addEventListener('click', closeCode);
 by('code-dialog').addEventListener('click', (event) => { if (event.target === by('code-dialog')) closeCode(); });
@@ -295,6 +303,7 @@ addEventListener('hashchange', () => {
   if (code) openCode(code);
 });
 addEventListener('resize', fit);
+if (seen) seen.addEventListener('resize', fit);
 if (window.ResizeObserver) new ResizeObserver(fit).observe(document.querySelector('h1'));
 watchOtherTabs({
   dropped(id) {
@@ -302,7 +311,8 @@ watchOtherTabs({
     view.unsay(id);
   },
   left() {
-    forgetAll();
+    isEnding = true;
+    forgetHere();
     location.reload();
   },
 });

@@ -11,21 +11,29 @@ function attempt(use, otherwise) {
   }
 }
 
+const keys = (storage) => attempt(() => Object.keys(storage()).filter((key) => key.startsWith(prefix)), []);
+
 export const recall = (key, otherwise = null) =>
   attempt(() => JSON.parse(localStorage.getItem(prefix + key)), otherwise);
 export const remember = (key, value) =>
   attempt(() => localStorage.setItem(prefix + key, JSON.stringify(value)));
 export const forget = (key) => attempt(() => localStorage.removeItem(prefix + key));
 
+// What concerns this tab alone.
+export const recallHere = (key) => attempt(() => sessionStorage.getItem(prefix + key), null);
+export const rememberHere = (key, text) => attempt(() => sessionStorage.setItem(prefix + key, text));
+export function forgetHere() {
+  for (const key of keys(() => sessionStorage)) attempt(() => sessionStorage.removeItem(key));
+}
+
 // Each tab has its own draft; a new tab begins with the last one.
-export const draft = () => attempt(() => sessionStorage.getItem(`${prefix}draft`), recall('draft', ''));
+export const draft = () => recallHere('draft') ?? recall('draft', '');
 export function keepDraft(text) {
-  attempt(() => sessionStorage.setItem(`${prefix}draft`, text));
+  rememberHere('draft', text);
   remember('draft', text);
 }
 
 // One key for each unsent message, so that two tabs do not undo each other's.
-const keys = (storage) => attempt(() => Object.keys(storage()).filter((key) => key.startsWith(prefix)), []);
 export const keepUnsent = (entry) => remember(`unsent:${entry.id}`, entry);
 export const dropUnsent = (id) => forget(`unsent:${id}`);
 export function unsent() {
@@ -36,7 +44,7 @@ export function unsent() {
 
 export function forgetAll() {
   for (const key of keys(() => localStorage)) attempt(() => localStorage.removeItem(key));
-  for (const key of keys(() => sessionStorage)) attempt(() => sessionStorage.removeItem(key));
+  forgetHere();
 }
 
 // What another tab did: it sent or dropped a message, or somebody left there.
