@@ -63,7 +63,7 @@ def why_not_opened(error: Exception) -> str:
         case NewerDatabase():
             return "the database was made by a newer version of preau: install that version"
         case KeyRefused():
-            return f"{error}: was it made with another SECRET_KEY?"
+            return str(error)
         case _:
             cause = getattr(error, "orig", None) or error
             return f"the database does not answer: {' '.join(str(cause).split())}"

@@ -260,6 +260,15 @@ def test_another_secret_changes_nothing(migrated: Preau, name: str) -> None:
     assert Path("preau.db").read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["run", "doctor"])
+def test_a_database_that_lacks_a_key(migrated: Preau, name: str) -> None:
+    with contextlib.closing(sqlite3.connect("preau.db")) as database:
+        database.execute("DELETE FROM keys WHERE purpose = 'index'")
+        database.commit()
+    said = migrated(name, WEB_PORT="0")
+    assert (said.code, "lacks its index key" in said.err + said.out) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("url", "words"),
     [
