@@ -12,6 +12,7 @@ from bot.texts import normalise
 from storage.store import Store
 
 LONGEST_NAME = 100  # characters: what is longer is no name of a choice
+SHORTEST_PART = 3  # characters by which a longer name may be meant
 
 
 @dataclass
@@ -90,7 +91,7 @@ class Filling:
     def named(self, typed: str, *, loosely: bool = False) -> str | None:
         """The action whose label was typed: as a whole, or loosely, by a few words of it."""
         wanted = normalise(typed)
-        if not wanted or len(wanted) > LONGEST_NAME:
+        if len(wanted) > LONGEST_NAME or len(wanted) < (SHORTEST_PART if loosely else 1):
             return None
         texts = texts_for(self.request.context.language, self.request.zone)
         names = [(action, name) for action, label in self.offered for name in texts.names(label)]
@@ -99,7 +100,7 @@ class Filling:
             ways = [
                 lambda name: name.startswith(wanted),
                 lambda name: f" {wanted} " in f" {name} ",
-                lambda name: len(wanted) > 2 and f" {wanted}" in f" {name}",
+                lambda name: f" {wanted}" in f" {name}",
             ]
         for fits in ways:
             found = {action for action, name in names if fits(name)}

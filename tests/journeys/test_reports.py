@@ -165,7 +165,9 @@ async def test_photos_may_come_at_any_question(stage: Stage) -> None:
     for answer in ("1", "5", "3", "974", "1"):
         review = await parent.say(answer)
     assert "Photos : 2 photos" in review
-    assert len(review.messages[-1]["files"]) == 2
+    first, _ = review.messages[-1]["files"]
+    async with parent.http.get(parent.base + first["url"]) as response:
+        assert response.status == 200
     await parent.send_photo(photo())
     await parent.press("Envoyer")
     await secretary.say("modérer")
@@ -303,6 +305,7 @@ async def test_a_slip_of_the_finger_makes_no_pupil(stage: Stage) -> None:
     await parent.say("5")
     await parent.press("Élève")
     assert "Vous êtes élève ?" in await parent.press("Élève"), "pressing twice erases nothing"
+    assert "Je n'ai pas reconnu votre choix." in await parent.say("o")
     assert "Qui êtes-vous" in await parent.press("Non, je suis adulte")
     assert "De quelle académie" in await parent.press("Parent")
     assert STORY[:40] in str(await stage.db.read(lambda s: s.conversations.draft(1, "report")))
