@@ -68,16 +68,14 @@ def read(request: Request, store: Store, poll_id: int) -> Reply:
         raise Refused("people.stale_choice")
     results.check_may_read(poll, request, store)
     draft = store.recommendations.version(poll.text_version_id)
-    back = "polls.back_to_poll" if poll.closed_at is not None else "polls.go_vote"
-    if poll.closed_at is None and not store.polls.may_read(
-        poll, request.person, request.now, as_member=request.incoming.signed_in
-    ):
-        return Reply(
-            "recommendations.text",
-            draft=draft,
-            choices=[(f"polls.follow:{poll_id}", "polls.follow")],
-        )
-    return Reply("recommendations.text", draft=draft, choices=[(f"polls.show:{poll_id}", back)])
+    as_member = request.incoming.signed_in
+    if poll.closed_at is not None:
+        back = (f"polls.show:{poll_id}", "polls.back_to_poll")
+    elif store.polls.may_read(poll, request.person, request.now, as_member=as_member):
+        back = (f"polls.show:{poll_id}", "polls.go_vote")
+    else:
+        back = (f"polls.follow:{poll_id}", "polls.follow")
+    return Reply("recommendations.text", draft=draft, choices=[back])
 
 
 def _begin(request: Request, store: Store, about: str) -> dict[str, Any]:

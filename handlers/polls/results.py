@@ -44,7 +44,7 @@ def _result(subject: Subject, count: Count) -> Reply:
     if subject.draft is not None:
         read = Words("polls.read_text", {"number": subject.draft.number})
         choices.append((f"recommendations.read:{poll.id}", read))
-    if count.reasons:
+    if count.reasons and poll.closed_at is not None:
         label = Words("polls.read_reasons", {"count": count.reasons})
         choices.append((f"polls.reasons:{poll.id}:0", label))
     return Reply(

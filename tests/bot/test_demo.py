@@ -1,0 +1,78 @@
+"""The demo's committee, as each persona finds it."""
+
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import select
+
+from bot.demo.seed import PERSONAS, address_of, seed
+from bot.markup import as_plain
+from bot.settings import Settings
+from storage.database import Database
+from storage.deliveries import PageEvent
+from storage.people import Account, Chat
+from storage.store import Store
+
+NOW = datetime(2027, 1, 11, 9, tzinfo=UTC)
+
+
+@pytest.fixture
+def seeded(db: Database, settings: Settings) -> Database:
+    db.write_now(lambda store: seed(store, settings, NOW))
+    return db
+
+
+def page(store: Store, persona: str) -> list[PageEvent]:
+    """What stands on a persona's page."""
+    address = address_of(PERSONAS[persona])
+    chat = store.session.scalars(select(Chat.id).where(Chat.address_index == address)).one()
+    return store.deliveries.page_events(chat, 0)
+
+
+@pytest.mark.parametrize("persona", PERSONAS)
+def test_a_page_reads_in_the_order_of_its_times(seeded: Database, persona: str) -> None:
+    events = seeded.read_now(lambda store: page(store, persona))
+    assert [event.event for event in events] == list(range(1, len(events) + 1))
+    assert [event.at for event in events] == sorted(event.at for event in events)
+    assert all(event.at < NOW for event in events)
+
+
+@pytest.mark.parametrize(
+    ("persona", "first"),
+    [
+        ("delegate", "people.do:polls"),
+        ("secretariat", "people.do:review"),
+        ("teacher", "people.do:report"),
+        ("parent", "people.do:report"),
+    ],
+)
+def test_each_is_offered_first_what_they_come_for(
+    seeded: Database, persona: str, first: str
+) -> None:
+    welcome, *_ = seeded.read_now(lambda store: page(store, persona))
+    assert welcome.body["choices"][0][0] == first
+
+
+def test_the_result_of_the_past_comes_before_the_open_votes(seeded: Database) -> None:
+    _, result, *opened = seeded.read_now(lambda store: page(store, "delegate"))
+    said = as_plain(result.body["markup"])
+    assert said.startswith("Résultat (VOTE-")
+    assert "11 organisations sur 11" in said
+    assert "ARF" not in said, "the names are those of the day"
+    assert result.body["files"], "it is drawn, too"
+    assert len(opened) == 2
+    assert all("Un vote est ouvert" in event.body["markup"] for event in opened)
+
+
+def test_reports_are_in_every_state_of_a_review(seeded: Database) -> None:
+    def look(store: Store) -> None:
+        address = address_of(PERSONAS["secretariat"])
+        secretary = store.session.scalars(
+            select(Account.person_id).where(Account.address_index == address)
+        ).one()
+        [left] = store.reports.left(secretary, NOW)
+        assert (NOW - left.changed_at).days == 3
+        assert store.reports.count_waiting() > 5
+        assert store.reports.decided_by(secretary)
+
+    seeded.read_now(look)
