@@ -95,3 +95,4 @@ async def test_four_people_fit_side_by_side(
         assert box is not None
         assert box["y"] + box["height"] <= size[1]
     await expect(page.get_by_role("button", name="Prochain événement")).to_have_count(1)
+    await check_access(page)

@@ -9,6 +9,7 @@ from playwright.async_api import Browser, FilePayload, Page, Route, expect
 
 from tests.browser.people import (
     STORY,
+    check_access,
     composer,
     enter,
     heard,
@@ -239,6 +240,7 @@ async def test_a_code_over_a_conversation_says_what_it_does(browser: Browser, de
     await pick(page, "J'ai un code")
     dialog = page.get_by_role("dialog")
     await expect(dialog).to_contain_text("Celle-ci quittera alors cet appareil")
+    await check_access(page)
     await page.keyboard.press("Escape")
     await expect(dialog).to_be_hidden()
     await pick(page, "J'ai un code")

@@ -19,6 +19,7 @@ _TYPES = {
     "webmanifest": "application/manifest+json",
 }
 _IMPORT = re.compile(rb"(from '\./\w+\.js)'")
+_WORD = re.compile(r"\bwords\.(\w+)")
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 _FRESH = {"Cache-Control": "no-cache"}
 _COMMANDS = ("help", "privacy", "settings")  # of the menu, between « menu » and « quitter »
@@ -45,6 +46,8 @@ class Page:
         for name in self._scripts():
             versioned = rf"\1?v={self.version}'".encode()
             self.statics[name] = _IMPORT.sub(versioned, self.statics[name])
+        # The words that stand in the page only; the scripts may say all others.
+        self._written = self._named("jinja") - self._named("js")
         self.settings = settings
         self.demo = demo
         self._environment = Environment(
@@ -53,7 +56,8 @@ class Page:
             lstrip_blocks=True,
             loader=FunctionLoader(lambda name: (self._folder / name).read_text("utf-8")),
         )
-        self._environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}  # lighter
+        as_json = {"ensure_ascii": False, "sort_keys": True}  # lighter, and the same each time
+        self._environment.policies["json.dumps_kwargs"] = as_json
         self._rendered: dict[tuple[str, str, bool], tuple[str, str]] = {}
 
     def routes(self) -> list[web.RouteDef]:
@@ -105,6 +109,11 @@ class Page:
             response.set_cookie(LANGUAGE_COOKIE, language, max_age=A_YEAR, samesite="Lax")
         return response
 
+    def _named(self, ending: str) -> set[str]:
+        """The words that files of one kind name."""
+        wanted = [one for one in self._folder.iterdir() if one.name.endswith(f".{ending}")]
+        return {name for one in wanted for name in _WORD.findall(one.read_text("utf-8"))}
+
     def _scripts(self) -> list[str]:
         return sorted(name for name in self.statics if name.endswith(".js"))
 
@@ -118,10 +127,12 @@ class Page:
             {"key": key, "label": texts.plain(f"web.persona_{key}")}
             for key in (self.demo.accounts if self.demo is not None and not framed else ())
         ]
+        words = {name: texts.plain(f"web.{name}") for name in texts.macros("web")}
         return self._environment.get_template(template).render(
             language=texts.language,
             languages=[(key, texts.plain(f"people.language_{key}")) for key in LANGUAGES],
-            words={name: texts.plain(f"web.{name}") for name in texts.macros("web")},
+            words=words,
+            spoken={name: words[name] for name in words if name not in self._written},
             says=[(command(name), texts.plain(f"web.{name}")) for name in _COMMANDS],
             leaving=command("leave"),
             personas=personas,

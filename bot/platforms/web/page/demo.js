@@ -12,6 +12,7 @@ const format = new Intl.DateTimeFormat(document.documentElement.lang, {
 for (const link of document.querySelectorAll('[data-persona]')) {
   if (link.dataset.persona === persona) link.setAttribute('aria-current', 'page');
 }
+bar.querySelector('p').hidden = Boolean(persona); // chosen already
 for (const step of document.querySelectorAll('[data-advance]')) {
   step.addEventListener('click', async () => {
     const answer = await post('/api/v1/demo/clock', { advance: step.dataset.advance }).catch(() => ({}));
