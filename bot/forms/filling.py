@@ -222,7 +222,7 @@ class Filling:
         asked, state, noun = self.asked, self.state, self.form.noun
         answer = state.answers.get(state.step)
         has_answer = answer is not None and state.partial is None
-        is_first = state.step in (REVIEW, self.form.fields[0].name)
+        is_first = state.step in (REVIEW, self.form.first(state))
         try:
             self.form.back(state)
         except Problem:

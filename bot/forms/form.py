@@ -104,6 +104,11 @@ class Form:
                 answers[one.name] = None
         return answers
 
+    def first(self, state: State) -> str:
+        """The name of the first question; its words say how to stop."""
+        asked = (one for one in self.fields if not one.fixed and one.applies(state.answers))
+        return next(asked).name
+
     def progress(self, state: State) -> tuple[int, int] | None:
         """Which required question is asked, and out of how many; None when that says nothing."""
         asked = self.field(state.step)
