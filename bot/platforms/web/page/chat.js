@@ -87,7 +87,10 @@ function fit() {
   const height = seen && seen.scale === 1 ? seen.height : innerHeight;
   const letter = parseFloat(getComputedStyle(document.documentElement).fontSize);
   document.body.classList.toggle('low', height < 30 * letter);
-  if (!by('chat').hidden) document.body.style.height = `${height}px`;
+  if (!by('chat').hidden) {
+    document.body.style.height = `${height}px`;
+    scrollTo(0, 0); // where such a keyboard pushed the page up
+  }
   grow();
 }
 
