@@ -166,6 +166,7 @@ def demo(
     fresh: Annotated[bool, typer.Option(help="Begin anew.")] = False,
 ) -> None:
     """Show everything on a believable committee, with nothing to configure."""
+    import handlers  # noqa: F401 (declares the notices that the seeded pages show)
     from bot.demo import DATABASE, DEMO_DIR, SECRET, prepare, tell_about
 
     log_to_stderr(logging.WARNING)

@@ -12,6 +12,9 @@ from storage.grants import Role
 from storage.store import Store
 
 
+LONGEST_ACTION = 64  # bytes: what a Telegram button carries
+
+
 @dataclass(frozen=True)
 class Incoming:
     """One update from a platform.
@@ -80,6 +83,10 @@ class Choice:
 
     action: str
     label: Label
+
+    def __post_init__(self) -> None:
+        if len(self.action.encode()) > LONGEST_ACTION:
+            raise ValueError(f"an action of more than {LONGEST_ACTION} bytes: {self.action}")
 
 
 @dataclass(frozen=True)

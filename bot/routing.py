@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from bot.forms import Form, Open
-from bot.messages import Refused, Reply, Request
+from bot.messages import LONGEST_ACTION, Refused, Reply, Request
 from bot.texts import LANGUAGES, Texts, normalise
 from storage.grants import Role
 from storage.store import Store
@@ -23,7 +23,6 @@ Handler = Callable[..., Answer]
 Who = Callable[[Request], bool]
 H = TypeVar("H", bound=Callable[..., Any])
 
-LONGEST_ACTION = 64  # bytes: what a Telegram button carries
 LONGEST_ID = "9" * 10
 NEARLY = 0.75  # how alike a mistyped word and a command are (difflib's ratio)
 LONGEST_COMMAND = 30

@@ -48,7 +48,7 @@ class Conversation(Base):
     """One account in one chat and thread: its open form, and the messages that await a number.
 
     `awaiting` is a list of `[message, kind, title, [[action, label], …]]`. `kept` is what
-    was last said outside any form.
+    was said outside any form, joined.
     """
 
     __tablename__ = "conversations"
@@ -301,6 +301,12 @@ class Conversations:
 
     def drop_drafts_of(self, person_id: int) -> None:
         self.session.execute(delete(Draft).where(Draft.person_id == person_id))
+
+    def drop_kept_of(self, person_id: int) -> None:
+        """Drop what a person said outside any form, in all their conversations."""
+        accounts = select(Account.id).where(Account.person_id == person_id)
+        mine = update(Conversation).where(Conversation.account_id.in_(accounts))
+        self.session.execute(mine.values(kept=None))
 
     def forget_updates(self, before: datetime) -> None:
         """Drop the ids of updates too old to be redelivered."""
