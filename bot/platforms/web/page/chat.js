@@ -1,7 +1,8 @@
 // The page: a start screen, then the conversation.
 import { button, words } from './bubbles.js';
+import { isTouch, onSubmit, restoreDraft, setDraft, text } from './composer.js';
 import {
-  draft, forget, forgetAll, forgetHere, keepDraft, persona, recall, recallHere, remember, rememberHere, watchOtherTabs,
+  forget, forgetAll, forgetHere, persona, recall, recallHere, remember, rememberHere, watchOtherTabs,
 } from './memory.js';
 import { history as older, listen, newId, openSession } from './net.js';
 import { Outbox } from './outbox.js';
@@ -10,8 +11,6 @@ import * as view from './view.js';
 
 const MOST_PHOTOS = 5;
 const by = (id) => document.getElementById(id);
-const text = by('text');
-const isTouch = matchMedia('(pointer: coarse)').matches;
 
 // What is on its way
 
@@ -69,38 +68,6 @@ async function sendPhotos(files) {
   }
 }
 
-function setDraft(value) {
-  text.value = value;
-  keepDraft(value);
-  fit();
-}
-
-function grow() {
-  text.style.height = 'auto';
-  text.style.height = `${text.scrollHeight + 2}px`;
-}
-
-// The page is as high as what is seen of it: some keyboards cover it without making it smaller.
-// Whether that is low for its letters is measured, as a media query knows no text zoom.
-const seen = window.visualViewport;
-function fit() {
-  const height = seen && seen.scale === 1 ? seen.height : innerHeight;
-  const letter = parseFloat(getComputedStyle(document.documentElement).fontSize);
-  document.body.classList.toggle('low', height < 30 * letter);
-  if (!by('chat').hidden) {
-    document.body.style.height = `${height}px`;
-    scrollTo(0, 0); // where such a keyboard pushed the page up
-  }
-  grow();
-}
-
-function submit() {
-  if (!text.value.trim()) return;
-  send({ text: text.value });
-  setDraft('');
-  text.focus();
-}
-
 // Coming in, and going
 
 function showStart(said) {
@@ -147,7 +114,7 @@ function chat() {
   by('skip').hidden = false;
   document.body.classList.remove('starting');
   remember('open', true);
-  setDraft(draft());
+  restoreDraft();
   for (const entry of outbox.waiting) show(entry, entry.state || 'waiting', entry.why);
   let oldest = null;
   const ask = by('older');
@@ -247,18 +214,8 @@ by('code-form').addEventListener('submit', (event) => {
 });
 by('code-back').addEventListener('click', closeCode);
 by('code-dialog').addEventListener('click', (event) => { if (event.target === by('code-dialog')) closeCode(); });
-by('composer').addEventListener('submit', (event) => {
-  event.preventDefault();
-  submit();
-});
-text.setAttribute('enterkeyhint', isTouch ? 'enter' : 'send'); // as Enter does
-text.addEventListener('input', () => { keepDraft(text.value); grow(); });
+onSubmit((words_) => send({ text: words_ }));
 text.addEventListener('keydown', (event) => {
-  if (event.isComposing || event.keyCode === 229) return; // the key belongs to an input method
-  if (event.key === 'Enter' && !event.shiftKey && !isTouch) {
-    event.preventDefault();
-    submit();
-  }
   if (event.key === 'ArrowUp' && !text.value && view.moveAmongChoices(null, 0)) event.preventDefault();
 });
 by('log').addEventListener('keydown', (event) => {
@@ -305,9 +262,6 @@ addEventListener('hashchange', () => {
   const code = codeOfLink();
   if (code) openCode(code);
 });
-addEventListener('resize', fit);
-if (seen) seen.addEventListener('resize', fit);
-if (window.ResizeObserver) new ResizeObserver(fit).observe(document.querySelector('h1'));
 watchOtherTabs({
   dropped(id) {
     outbox.waiting = outbox.waiting.filter((entry) => entry.id !== id);
