@@ -92,7 +92,7 @@ def settings(request: Request, store: Store) -> Reply:
     choices: list[tuple[str, Label | str]] = [
         (f"people.language:{language}", f"people.language_{language}") for language in LANGUAGES
     ]
-    if request.incoming.session_id is not None:
+    if _may_return(request, store):
         choices.append(("people.new_code", "people.new_code"))
     return Reply("people.settings", choices=choices)
 
@@ -113,8 +113,8 @@ def choose_language(request: Request, store: Store, language: str) -> Reply:
 @choice("people.new_code")
 def new_code(request: Request, store: Store) -> Reply:
     """Show a new return code; the one before stops working."""
-    if request.incoming.session_id is None:
-        raise Refused("people.stale_choice")
+    if not _may_return(request, store):
+        raise Refused("people.no_code", choices=[do("menu")])
     code = store.sessions.new_return_code(request.context.account_id, request.now)
     return Reply("people.return_code", code=code, choices=[do("menu")])
 
@@ -123,10 +123,16 @@ def new_code(request: Request, store: Store) -> Reply:
 def returned(request: Request, store: Store) -> list[Reply]:
     """Somebody came back with their code, which is thereby used up."""
     code = store.sessions.new_return_code(request.context.account_id, request.now)
-    signed = store.organisations.mandates_of(request.person, request.now)
-    needs_invitation = bool(signed or store.grants.roles_of(request.person, request.now))
-    back = Reply("people.returned", needs_invitation=needs_invitation)
-    return [back, Reply("people.return_code", code=code, choices=[do("my_reports"), do("menu")])]
+    choices = [do("my_reports"), do("menu")]
+    return [Reply("people.returned"), Reply("people.return_code", code=code, choices=choices)]
+
+
+def _may_return(request: Request, store: Store) -> bool:
+    """Whether a code may bring this person back: on the web, and to no role."""
+    if request.incoming.session_id is None:
+        return False
+    mandates = store.organisations.mandates_of(request.person, request.now)
+    return not mandates and not store.grants.roles_of(request.person, request.now)
 
 
 @choice("people.invited", who=member)
@@ -144,10 +150,12 @@ def invited(request: Request, store: Store) -> Reply:
 
 @command("leave", who=anyone)
 def leave(request: Request, store: Store) -> Reply:
-    """Clear a shared phone. A new return code is shown first, so that nothing is lost."""
+    """Clear a shared phone. How to come back is said first, so that nothing is lost."""
     if request.incoming.session_id is None:
         return Reply("people.leave_elsewhere")
-    code = store.sessions.new_return_code(request.context.account_id, request.now)
+    code = None
+    if _may_return(request, store):
+        code = store.sessions.new_return_code(request.context.account_id, request.now)
     choices = [("people.leave_now", "people.leave_now"), ("people.menu", "people.stay")]
     return Reply("people.leave", code=code, choices=choices)
 

@@ -10,15 +10,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import aiohttp
+from yarl import URL
 
 from bot.clock import MovableClock
 from bot.platforms.web.platform import WebChat
+from bot.platforms.web.safety import COOKIE
 from bot.service import Service
 from bot.settings import Settings
 from bot.texts import normalise
 from scheduled import jobs
 from storage.database import Database
 from storage.grants import Role
+from storage.store import Store
 
 PATIENCE = 10.0  # seconds for what the server has to say already
 QUIET = 0.04  # seconds without an event after which there are no more
@@ -196,6 +199,19 @@ class Stage:
             )
         )
         return await self.stranger().enter(code=code)
+
+    async def unsigned(self, person: int) -> Someone:
+        """A person in a session that was opened without a role, whatever they hold."""
+
+        def begin(store: Store) -> str:
+            [account] = store.people.accounts_of(person)
+            return store.sessions.begin(account.id, self.clock.now())
+
+        someone = self.stranger()
+        token = await self.db.write(begin)
+        someone.http.cookie_jar.update_cookies({COOKIE: token}, URL(self.base))
+        await someone.look()
+        return someone
 
     async def organisation(self, key: str, name: str, *, signatory: bool = True) -> None:
         from storage.organisations import OrganisationName

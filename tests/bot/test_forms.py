@@ -25,9 +25,9 @@ from bot.forms import (
     State,
 )
 from bot.markup import clean
-from bot.messages import Words
+from bot.messages import LONGEST_ACTION, Words
 from bot.rendering import texts_for
-from bot.routing import FORMS, LONGEST_ACTION, LONGEST_ID, form, form_action
+from bot.routing import FORMS, LONGEST_ID, form, form_action
 from bot.texts import LANGUAGES
 from handlers.reports import report_form
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from bot.routing import CHOICES, COMMANDS, LONGEST_ACTION, LONGEST_ID, number
+from bot.messages import LONGEST_ACTION
+from bot.routing import CHOICES, COMMANDS, LONGEST_ID, number
 from bot.texts import LANGUAGES
 from tests.people import Stage
 
