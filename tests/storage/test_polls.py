@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from storage.database import Database
 from storage.grants import Role
@@ -281,6 +282,32 @@ def test_a_stranger_casts_nothing(db: Database) -> None:
         with pytest.raises(NotElector):
             store.polls.press(poll.id, stranger, 0, NOW, as_member=True)
         assert store.polls.tally(poll).electors[0] == 4
+
+    db.write_now(look)
+
+
+def test_a_vote_costs_three_statements(db: Database) -> None:
+    """The poll, the person's voices, the ballots; one more locks them where others may cast them.
+
+    PostgreSQL reads the voices again once they are locked; SQLite has one writer at a time.
+    """
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    def press(store: Store, electorate: Electorate, person: int) -> int:
+        poll = opened(store, electorate)
+        statements.clear()
+        store.polls.press(poll.id, person, 0, NOW, as_member=True)
+        return len(statements)
+
+    def look(store: Store) -> None:
+        delegate, *_ = committee(store)
+        event.listen(db.engine, "before_cursor_execute", note)
+        assert press(store, Electorate.members, delegate) == 3
+        assert press(store, Electorate.both, delegate) == (3 if db.is_sqlite else 5)
+        event.remove(db.engine, "before_cursor_execute", note)
 
     db.write_now(look)
 
