@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from bot import routing
 from bot.forms import Choose, Field, Form, Given, Lines, Moment, Open, Problem, ShortText, YesNo
@@ -25,8 +25,10 @@ class Known(Field):
     The answer is the arguments of the message `<noun>.<name>_shown`.
     """
 
+    fixed: ClassVar[bool] = True
+
     def read(self, given: Given) -> Any:
-        raise Problem("polls.not_asked")
+        raise Problem("forms.choose")
 
     def show(self, noun: str, answer: Any) -> Label:
         return Words(f"{noun}.{self.name}_shown", answer)

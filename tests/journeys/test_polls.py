@@ -265,6 +265,9 @@ async def test_what_is_opened_is_shown_before(stage: Stage) -> None:
         "Résultat caché jusqu'à la clôture : Oui",
     ):
         assert line in review
+    change = await secretary.press("Modifier une réponse")
+    assert "Projet" not in change.labels, "what is known is not asked"
+    assert "Clôture" in change.labels
 
 
 async def test_a_new_version_leaves_the_vote_on_the_old_one(stage: Stage) -> None:
