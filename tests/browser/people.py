@@ -58,6 +58,19 @@ async def press(page: Page, label: str) -> None:
     await page.get_by_role("button", name=named, disabled=False).last.click()
 
 
+async def answer_until(page: Page, text: str, *labels: str) -> None:
+    """Answer each question by the one of these choices that it offers, until a text is heard."""
+    question = page.locator(".bubble:not(.mine)").last
+    for _ in range(10):
+        asked = await question.inner_text()
+        if text in asked:
+            return
+        label = next((one for one in labels if one in asked), None)
+        await (press(page, label) if label else say(page, "Paris"))
+        await expect(question).not_to_have_text(asked, use_inner_text=True)
+    pytest.fail(f"never heard: {text}")
+
+
 async def pick(page: Page, item: str) -> None:
     """Choose an item of the menu."""
     await page.locator("#more > summary").click()

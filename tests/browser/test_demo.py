@@ -11,6 +11,7 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.browser.people import (
     STORY,
+    answer_until,
     check_access,
     enter,
     heard,
@@ -34,10 +35,9 @@ async def test_the_main_job_as_four_people(browser: Browser, demo: str) -> None:
     await say(parent, "témoigner")
     await heard(parent, "Que voulez-vous raconter")
     await say(parent, STORY)
-    await press(parent, "Une expérience")
-    await press(parent, "Le réseau et le matériel")
-    await press(parent, "Tout le monde")
-    await heard(parent, "Relisez avant d'envoyer")
+    await heard(parent, "Qu'avez-vous raconté")
+    choices = ("Une expérience", "Le réseau et le matériel", "Parent d'élève", "Tout le monde")
+    await answer_until(parent, "Relisez avant d'envoyer", *choices)
     await picture(parent, "report")
     await check_access(parent)
     await press(parent, "Envoyer")

@@ -214,10 +214,15 @@ async def test_the_first_load_is_light_on_a_slow_line(browser: Browser, demo: st
     assert again.status == 304
 
 
-async def test_the_page_speaks_the_language_chosen(browser: Browser, demo: str) -> None:
-    page = await open_page(browser, demo, PHONE)
+async def test_the_page_and_the_conversation_speak_one_language(
+    browser: Browser, demo: str
+) -> None:
+    page = await open_page(browser, demo)
     await page.get_by_role("link", name="English").click()
     await expect(page.get_by_role("button", name="Start")).to_be_enabled()
     await page.goto(demo)
-    await expect(page.get_by_role("button", name="Start")).to_be_enabled()
+    await page.get_by_role("button", name="Start").click()
+    await heard(page, "Hello, I am Préau")
+    await page.reload()
+    await heard(page, "Hello, I am Préau")
     await expect(page.locator("html")).to_have_attribute("lang", "en")

@@ -36,7 +36,7 @@ async def own_words(page: Page) -> list[str]:
 
 async def test_the_menu_is_no_answer_to_an_open_question(browser: Browser, demo: str) -> None:
     page = await newcomer(browser, demo)
-    newest = page.locator(".bubble:not(.mine)").last
+    newest = page.locator(".turn:has(.mine) .bubble:not(.mine)").last  # what answers last words
     for item, answer in [
         ("Que faire ?", "Que voulez-vous faire"),
         ("Aide", "Répondez à la question"),

@@ -8,6 +8,7 @@ from aiohttp import web
 from jinja2 import Environment, FunctionLoader
 
 from bot.platforms.web.demo import Demo
+from bot.platforms.web.language import COOKIE, language_of
 from bot.rendering import texts_for
 from bot.settings import Settings
 from bot.texts import LANGUAGES
@@ -23,7 +24,6 @@ _WORD = re.compile(r"\bwords\.(\w+)")
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 _FRESH = {"Cache-Control": "no-cache"}
 _COMMANDS = ("help", "privacy", "settings")  # of the menu, between « menu » and « quitter »
-LANGUAGE_COOKIE = "preau_language"
 A_YEAR = 31_536_000  # seconds
 
 
@@ -85,13 +85,8 @@ class Page:
         response.enable_compression()
         return response
 
-    def language(self, request: web.Request) -> str:
-        """The language asked for, now or on this browser before; else that of the setting."""
-        wanted = (request.query.get("lang"), request.cookies.get(LANGUAGE_COOKIE))
-        return next((one for one in wanted if one in LANGUAGES), self.settings.language)
-
     def _page(self, request: web.Request, template: str, *, framed: bool = False) -> web.Response:
-        language = self.language(request)
+        language = language_of(request, self.settings.language)
         key = (template, language, framed)
         if key not in self._rendered:
             html = self._render(*key)
@@ -106,7 +101,7 @@ class Page:
             )
             response.enable_compression()
         if request.query.get("lang") == language:
-            response.set_cookie(LANGUAGE_COOKIE, language, max_age=A_YEAR, samesite="Lax")
+            response.set_cookie(COOKIE, language, max_age=A_YEAR, samesite="Lax")
         return response
 
     def _named(self, ending: str) -> set[str]:

@@ -49,7 +49,7 @@ export function post(path, body, signal) {
   });
 }
 
-export const openSession = (body = {}) => post('/api/v1/session', { ...body, language: document.documentElement.lang });
+export const openSession = (body = {}) => post('/api/v1/session', body);
 
 export async function history(before) {
   const response = await fetch(address('/api/v1/history', { before, most: FIRST }), { redirect: 'error' });
