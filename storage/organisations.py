@@ -10,6 +10,7 @@ from sqlalchemy import (
     Date,
     ForeignKey,
     Index,
+    Select,
     String,
     Text,
     or_,
@@ -120,6 +121,10 @@ class Organisations:
     def mandates_of(self, person_id: int, now: datetime) -> list[Mandate]:
         wanted = select(Mandate).where(Mandate.person_id == person_id, Mandate.active(now))
         return list(self.session.scalars(wanted.order_by(Mandate.id)))
+
+    def members(self, now: datetime) -> Select[int]:
+        """The people who speak for an organisation."""
+        return select(Mandate.person_id).where(Mandate.active(now))
 
     def end_mandates(self, person_id: int, now: datetime) -> None:
         mine = (Mandate.person_id == person_id) & Mandate.active(now)

@@ -275,6 +275,8 @@ def reason(request: Request, store: Store, poll_id: int) -> Open:
     results.check_may_read(poll, request, store)
     if poll.electorate is Electorate.public:  # they would be read by everybody, unread by us
         raise Refused("polls.no_reasons", choices=[do("polls")])
+    if poll.closed_at is not None:
+        raise Refused("polls.reason_too_late", choices=[do("polls")])
     return Open(reason_form, about=str(poll_id), fresh=True)
 
 
@@ -288,7 +290,9 @@ def _explain(request: Request, store: Store, about: str, answers: Mapping[str, A
             request.incoming.received_at,
             as_member=request.incoming.signed_in,
         )
-    except (Closed, NotElector, NotSignedIn) as error:
+    except Closed:
+        raise Refused("polls.reason_too_late", choices=[do("polls")]) from None
+    except (NotElector, NotSignedIn) as error:
         raise _refused(error, poll_id, request, store) from None
     choices = [(f"polls.show:{poll_id}", "polls.see_vote"), do("polls")]
     if not explained:

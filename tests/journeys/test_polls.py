@@ -6,6 +6,8 @@ from datetime import timedelta
 import pytest
 
 from storage.grants import Role
+from storage.organisations import MandateKind
+from storage.store import Store
 from tests.people import Someone, Stage
 
 
@@ -43,12 +45,16 @@ async def asked(secretary: Someone, who: str, *, several: bool = True) -> None:
     await secretary.look(1.5)
 
 
-async def returned(stage: Stage, someone: Someone) -> Someone:
-    """The same person on another browser, by their return code: roles do not count there."""
-    await someone.say("réglages")
-    answer = await someone.press("Obtenir un code de retour")
-    code = answer.text.partition(" : ")[2].split()[0]
-    return await stage.stranger().enter(code=code)
+async def signed_out_delegate(stage: Stage, organisation: str) -> Someone:
+    """Somebody with a mandate, in a session that was opened without it."""
+    someone, now = await stage.newcomer(), stage.clock.now()
+
+    def appoint(store: Store) -> None:
+        newest = max(store.session.scalars(store.people.everybody()))
+        store.organisations.appoint(newest, organisation, MandateKind.delegate, now)
+
+    await stage.db.write(appoint)
+    return someone
 
 
 async def test_two_taps_from_the_notice_to_a_counted_vote(stage: Stage) -> None:
@@ -104,34 +110,31 @@ async def test_a_stranger_has_no_voice(stage: Stage) -> None:
     assert "Votre compte ne permet pas" in await stranger.say("sondage")
 
 
-async def test_who_came_back_with_a_code_has_no_say_as_a_member(stage: Stage) -> None:
+async def test_who_is_not_signed_in_has_no_say_as_a_member(stage: Stage) -> None:
     await stage.organisation("amf", "AMF")
     secretary = await stage.invited(Role.secretariat)
-    delegate = await stage.invited(Role.delegate, "amf")
+    delegate = await signed_out_delegate(stage, "amf")
     await opened(stage, secretary, who="Les membres et les organisations")
-    await delegate.look(1.5)
-    back = await returned(stage, delegate)
-    seen = await back.say("votes")
+    assert "Un vote est ouvert" in await delegate.look(1.5), "a notice goes where the person is"
+    seen = await delegate.say("votes")
     assert "Un réseau fiable" not in seen.text + "".join(seen.labels)
     assert "il faut une invitation" in seen
     for button in ("Pour", "Lire le texte"):
-        assert "il faut une invitation" in await back.press(button)
-    tally = await stage.db.read(lambda store: store.polls.turnout(1))
-    assert tally.voted == (0, 0)
-    await delegate.press("Pour")
-    await back.look()
-    assert "il faut une invitation" in await back.press("Donner une raison")
+        assert "il faut une invitation" in await delegate.press(button)
+    turnout = await stage.db.read(lambda store: store.polls.turnout(1))
+    assert turnout.voted == (0, 0)
+    await secretary.say("votes")
+    await secretary.press("Pour")
+    await secretary.press("Donner une raison")
+    await secretary.say("Il le faut.")
     await stage.advance(timedelta(hours=9))
     await delegate.look(2.5)
-    await delegate.say("votes")
-    await delegate.press("Résultat :")
-    await back.look()
-    for button in ("Résultat :", "Lire le texte"):
-        assert "il faut une invitation" in await back.press(button)
-    assert "Résultat" not in "".join((await back.say("votes")).labels)
+    for button in ("Lire le texte", "Lire la raison"):
+        assert "il faut une invitation" in await delegate.press(button)
+    assert "Résultat" not in "".join((await delegate.say("votes")).labels)
     await asked(secretary, "Tout le monde")
-    await back.look(1.5)
-    assert "Votre vote est compté : Du temps" in await back.press("Du temps")
+    await delegate.look(1.5)
+    assert "Votre vote est compté : Du temps" in await delegate.press("Du temps")
 
 
 async def test_several_options_are_pressed_on_and_off(stage: Stage) -> None:
@@ -213,6 +216,20 @@ async def test_a_reason_is_kept_shown_and_can_be_hidden(stage: Stage) -> None:
     await stage.advance(timedelta(hours=9))
     result = await member.look(2.5)
     assert not [label for label in result.labels if "raison" in label]
+
+
+async def test_a_reason_that_comes_too_late_says_so(stage: Stage) -> None:
+    secretary = await stage.invited(Role.secretariat)
+    await opened(stage, secretary, who="Les membres, une voix")
+    await secretary.say("votes")
+    await secretary.press("Pour")
+    await secretary.press("Donner une raison")
+    await stage.advance(timedelta(hours=9))
+    await secretary.look(2.5)
+    late = await secretary.say("Parce que.")
+    assert "Votre raison n'est pas gardée." in late
+    assert "n'a pas été compté" not in late
+    assert "Votre raison n'est pas gardée." in await secretary.press("Donner une raison")
 
 
 async def test_the_secretariat_follows_and_cancels(stage: Stage) -> None:
