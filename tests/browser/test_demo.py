@@ -30,6 +30,11 @@ async def picture(page: Page, name: str) -> None:
     await page.screenshot(path=PICTURES / f"{name}.png")
 
 
+async def move_clock(page: Page, step: str) -> None:
+    await page.get_by_text("Horloge").click()
+    await page.get_by_role("button", name=step).click()
+
+
 async def test_the_main_job_as_four_people(browser: Browser, demo: str) -> None:
     parent = await enter(browser, demo, "parent")
     await say(parent, "témoigner")
@@ -56,10 +61,11 @@ async def test_the_main_job_as_four_people(browser: Browser, demo: str) -> None:
     await heard(secretary, STORY[:40])
     await picture(secretary, "review")
     await press(secretary, "Publier")
+    await move_clock(secretary, "+ 1 heure")  # the author is told once it can no more be undone
     await heard(parent, "est publié, sans votre nom")
 
     delegate = await enter(browser, demo, "delegate")
-    await heard(delegate, "Votre vote compte aussi pour")
+    await heard(delegate, "Êtes-vous favorable au projet")
     await picture(delegate, "vote")
     vote = delegate.get_by_role("button", name="1. Pour", exact=True).first
     for _ in range(2):  # a press that changes nothing can be made again, from the same place
@@ -72,11 +78,11 @@ async def test_the_main_job_as_four_people(browser: Browser, demo: str) -> None:
     await check_access(delegate)
 
     teacher = await enter(browser, demo, "teacher")
+    await say(teacher, "votes")
     await press(teacher, "Un réseau qui fonctionne")
     await heard(teacher, "Votre vote est compté : Un réseau qui fonctionne")
 
-    await delegate.get_by_text("Horloge").click()
-    await delegate.get_by_role("button", name="Prochain événement").click()
+    await move_clock(delegate, "Prochain événement")
     await heard(delegate, "Résultat (VOTE-")
     await expect(delegate.locator("#now")).to_contain_text("18:00")  # in Paris, not in the browser
     await picture(delegate, "result")
