@@ -11,7 +11,6 @@ from storage.conversations import Context
 from storage.grants import Role
 from storage.store import Store
 
-
 LONGEST_ACTION = 64  # bytes: what a Telegram button carries
 
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import literal, select
@@ -19,7 +18,6 @@ from storage.store import Store
 
 Choices = list[tuple[str, Label | str]]
 
-UNDO = timedelta(minutes=1)  # the author is told only then
 SHOWN = 5
 _NUMBER = re.compile(r"^(?:(?:rex\W*)?(20\d\d)\W+)?(\d{1,5})$", re.IGNORECASE)
 
@@ -218,27 +216,24 @@ question_form = routing.form(
 
 
 def _settled(state: str, report: Report, request: Request, store: Store) -> Reply:
-    """The author is told in a minute, and the next report is shown at once."""
+    """The author is told, and the next report is shown at once."""
     store.session.flush()
     store.deliveries.notify(
         f"reports.{state}",
         {"report": report.id},
         select(literal(report.author_id)),
         request.now,
-        due_at=request.now + UNDO,
     )
     return _next(request, store, done=Words(f"reviews.{state}", {"report": report}), undo=report)
 
 
 @choice("reviews.undo", number, who=reviewer)
 def undo(request: Request, store: Store, report_id: int) -> Reply:
-    """Take one's decision back. Its author hears of it only if they had been told."""
+    """Take one's decision back; its author is told that it is being read again."""
     report = _report(store, report_id)
-    decided_at = report.changed_at
     _decide(report, request, lambda: store.reports.undo(report, request.person, request.now))
-    if request.now >= decided_at + UNDO:
-        author = select(literal(report.author_id))
-        store.deliveries.notify("reviews.reopened", {"report": report_id}, author, request.now)
+    author = select(literal(report.author_id))
+    store.deliveries.notify("reviews.reopened", {"report": report_id}, author, request.now)
     return _shown(report, store, done=Words("reviews.undone", {"report": report}))
 
 

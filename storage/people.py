@@ -10,7 +10,6 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from storage.base import Base, insert_into
 from storage.types import BlindIndex, Encrypted, Instant, Named
 
-
 MOST_AT_ONCE = 500
 
 

@@ -280,7 +280,7 @@ class Filling:
         ]
 
     def _review_choices(self) -> list[tuple[str, Label]]:
-        choices: list[tuple[str, Label]] = [(self._action("send"), Words("forms.send"))]
+        choices: list[tuple[str, Label]] = [(self._action("send"), Words(self.form.send))]
         answers = self.state.answers
         if any(one.optional and one.name not in answers for one in self.form.fields):
             choices.append(

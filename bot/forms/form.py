@@ -54,6 +54,7 @@ class Form:
         halt: the name of a message if these answers end the form, and all that the person wrote
             is erased.
         reviewed: whether answers are shown again before they are sent.
+        send: the name of the label that sends them.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Form:
     who: Callable[..., bool] = lambda _: True
     halt: Callable[[Answers], str | None] = lambda _: None
     reviewed: bool = True
+    send: str = "forms.send"
 
     def field(self, name: str) -> Field | None:
         return next((one for one in self.fields if one.name == name), None)

@@ -130,5 +130,6 @@ poll_form = routing.form(
         submit=_submit,
         begin=_begin,
         who=secretariat,
+        send="polls.poll_send",
     )
 )

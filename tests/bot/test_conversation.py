@@ -312,7 +312,7 @@ async def test_options_that_no_longer_apply_are_not_put_to_the_vote(stage: Stage
     await secretary.press("Choix")
     review = await secretary.press("Pour, avec réserve, contre")
     assert "Du temps" not in review
-    await secretary.press("Envoyer")
+    await secretary.press("Ouvrir le vote")
     poll = await stage.db.read(lambda store: store.polls.get(1))
     assert poll is not None
     assert (list(poll.options or ()), poll.several) == ([], False)

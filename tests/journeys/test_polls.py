@@ -27,7 +27,7 @@ async def opened(stage: Stage, secretary: Someone, *, who: str) -> None:
     await secretary.press("Pour, avec réserve, contre")
     await secretary.press(who)
     await secretary.say("11/01/2027 18h")
-    assert "VOTE-2027-" in await secretary.press("Envoyer")
+    assert "VOTE-2027-" in await secretary.press("Ouvrir le vote")
     await secretary.look(1.5)
 
 
@@ -41,7 +41,7 @@ async def asked(secretary: Someone, who: str, *, several: bool = True) -> None:
     await secretary.press("Plusieurs" if several else "Une seule")
     await secretary.press(who)
     await secretary.say("14 janvier 2027")
-    assert "VOTE-2027-" in await secretary.press("Envoyer")
+    assert "VOTE-2027-" in await secretary.press("Ouvrir le vote")
     await secretary.look(1.5)
 
 
@@ -159,7 +159,7 @@ async def test_several_options_are_pressed_on_and_off(stage: Stage) -> None:
     review = await secretary.say("14 janvier 2027")
     assert "2 personnes, dès maintenant" in review
     assert "jeudi 14 janvier 2027 à 18 h (heure de Paris)" in review
-    await secretary.press("Envoyer")
+    await secretary.press("Ouvrir le vote")
     card = await teacher.look(1.5)
     assert "Si vous votez, il arrivera aussi ici." in card
     first = await teacher.press("Du temps")

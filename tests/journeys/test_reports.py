@@ -1,15 +1,12 @@
 """A report from the first word to publication, as its author and its reader see it."""
 
 import io
-from datetime import timedelta
 
 import pytest
 from PIL import Image
 
 from storage.grants import Role
 from tests.people import STORY, Someone, Stage, report
-
-TOLD = timedelta(minutes=2)  # after a decision, its author is told
 
 
 def photo(size: tuple[int, int] = (640, 480)) -> bytes:
@@ -42,7 +39,7 @@ async def test_a_report_is_read_published_and_its_author_told(stage: Stage) -> N
     shown = await secretary.press("Lire le suivant")
     assert STORY in shown
     await secretary.press("Publier")
-    await stage.advance(TOLD)
+    await stage.service.deliver()
     told = await parent.look(1.5)
     assert "est publié, sans votre nom" in told
     published = await stage.db.read(
@@ -75,7 +72,7 @@ async def asked(stage: Stage, question: str = "Combien de tablettes ?") -> tuple
     await secretary.press("Lire le suivant")
     await secretary.press("Poser une question")
     await secretary.say(question)
-    await stage.advance(TOLD)
+    await stage.service.deliver()
     assert question in await parent.look(1.5)
     return parent, secretary
 

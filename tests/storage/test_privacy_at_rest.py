@@ -44,7 +44,7 @@ async def scenario(stage: Stage) -> list[str]:
     await secretary.press("Pour, avec réserve, contre")
     await secretary.press("Les membres, une voix")
     await secretary.say("12/01/2027")
-    await secretary.press("Envoyer")
+    await secretary.press("Ouvrir le vote")
     await secretary.press("Aller au vote")
     await secretary.press("Pour")
     await secretary.press("Donner une raison")
