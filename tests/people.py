@@ -1,10 +1,10 @@
 """People who say and press, and look at what came back."""
 
 import asyncio
-import contextlib
 import json
 import re
 import uuid
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,7 +24,6 @@ from storage.grants import Role
 from storage.store import Store
 
 PATIENCE = 10.0  # seconds for what the server has to say already
-QUIET = 0.04  # seconds without an event after which there are no more
 
 
 class StillClock(MovableClock):
@@ -56,10 +55,6 @@ class Answer:
         return "\n".join(str(event["text"]) for event in self.messages)
 
     @property
-    def toasts(self) -> list[str]:
-        return [event["text"] for event in self.events if event["kind"] == "toast"]
-
-    @property
     def labels(self) -> list[str]:
         return [choice["label"] for choice in self.messages[-1]["choices"]]
 
@@ -73,6 +68,7 @@ class Someone:
 
     http: aiohttp.ClientSession
     base: str
+    settled: Callable[[], Awaitable[None]]
     last: int = 0
     seen: list[dict[str, Any]] = field(default_factory=list)
     offered: list[dict[str, Any]] = field(default_factory=list)
@@ -122,24 +118,20 @@ class Someone:
             await response.read()
         return status, await self.look()
 
-    async def look(self, within: float = 0.15) -> Answer:
-        """The events since the last look: all that is there, else the first to come.
-
-        Args:
-            within: seconds to wait for one that is not there yet.
-        """
+    async def look(self) -> Answer:
+        """The events since the last look, once all that is due has been sent."""
+        await self.settled()
         found: list[dict[str, Any]] = []
         address = f"{self.base}/api/v1/events?after={self.last}"
         async with self.http.get(address) as response:
             if response.status != 200:
                 return Answer([])
-            patience = PATIENCE
-            with contextlib.suppress(TimeoutError):
-                while line := await asyncio.wait_for(response.content.readline(), patience):
+            async with asyncio.timeout(PATIENCE):
+                async for line in response.content:
                     if line.startswith(b"data: "):
                         found.append(self._received(json.loads(line[6:])))
-                    if line.startswith(b": caught up") or patience < PATIENCE:
-                        patience = QUIET if found else within
+                    if line.startswith(b": caught up"):
+                        break
         return Answer(found)
 
     def _received(self, event: dict[str, Any]) -> dict[str, Any]:
@@ -176,6 +168,11 @@ class Stage:
             await session.close()
         await self.service.stop()
 
+    async def settle(self) -> None:
+        """Send all that is due, whoever does it: the sender's own loop runs as well."""
+        while await self.db.read(lambda store: store.deliveries.is_due(self.clock.now())):
+            await self.service.deliver()
+
     @property
     def base(self) -> str:
         return f"http://127.0.0.1:{self.web.port}"
@@ -184,7 +181,7 @@ class Stage:
         """A browser that has no session yet."""
         jar = aiohttp.CookieJar(unsafe=True)
         self._sessions.append(aiohttp.ClientSession(cookie_jar=jar))
-        return Someone(self._sessions[-1], self.base)
+        return Someone(self._sessions[-1], self.base, self.settle)
 
     async def newcomer(self) -> Someone:
         return await self.stranger().enter()

@@ -215,7 +215,7 @@ class Form:
 
     def _next(self, answers: Answers, extras: bool) -> str | None:
         for one in self.fields:
-            wanted = one.name not in answers and one.applies(answers)
+            wanted = one.name not in answers and not one.fixed and one.applies(answers)
             if wanted and (extras or not one.optional):
                 return one.name
         return None

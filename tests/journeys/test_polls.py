@@ -28,7 +28,7 @@ async def opened(stage: Stage, secretary: Someone, *, who: str) -> None:
     await secretary.press(who)
     await secretary.say("11/01/2027 18h")
     assert "VOTE-2027-" in await secretary.press("Ouvrir le vote")
-    await secretary.look(1.5)
+    await secretary.look()
 
 
 async def asked(secretary: Someone, who: str, *, several: bool = True) -> None:
@@ -42,7 +42,7 @@ async def asked(secretary: Someone, who: str, *, several: bool = True) -> None:
     await secretary.press(who)
     await secretary.say("14 janvier 2027")
     assert "VOTE-2027-" in await secretary.press("Ouvrir le vote")
-    await secretary.look(1.5)
+    await secretary.look()
 
 
 async def signed_out_delegate(stage: Stage, organisation: str) -> Someone:
@@ -63,7 +63,7 @@ async def test_two_taps_from_the_notice_to_a_counted_vote(stage: Stage) -> None:
     secretary = await stage.invited(Role.secretariat)
     delegate = await stage.invited(Role.delegate, "amf")
     await opened(stage, secretary, who="Les membres et les organisations")
-    notice = await delegate.look(1.5)
+    notice = await delegate.look()
     assert "« Un réseau fiable »" in notice
     assert "Deux bulletins : le vôtre, et un pour Association des maires de France." in notice
     assert "lundi 11 janvier 2027 à 18 h (heure de Paris)" in notice
@@ -74,7 +74,7 @@ async def test_two_taps_from_the_notice_to_a_counted_vote(stage: Stage) -> None:
     await secretary.say("votes")
     await secretary.press("Contre")
     await stage.advance(timedelta(hours=9))
-    result = await delegate.look(2.5)
+    result = await delegate.look()
     assert "Résultat (VOTE-2027-001)" in result
     assert "Pour, avec réserve : 1 personne, 1 organisation (Association des maires" in result
     assert "Contre : 1 personne\n" in result
@@ -115,7 +115,7 @@ async def test_who_is_not_signed_in_has_no_say_as_a_member(stage: Stage) -> None
     secretary = await stage.invited(Role.secretariat)
     delegate = await signed_out_delegate(stage, "amf")
     await opened(stage, secretary, who="Les membres et les organisations")
-    assert "Un vote est ouvert" in await delegate.look(1.5), "a notice goes where the person is"
+    assert "Un vote est ouvert" in await delegate.look(), "a notice goes where the person is"
     seen = await delegate.say("votes")
     assert "Un réseau fiable" not in seen.text + "".join(seen.labels)
     assert "il faut une invitation" in seen
@@ -128,12 +128,12 @@ async def test_who_is_not_signed_in_has_no_say_as_a_member(stage: Stage) -> None
     await secretary.press("Donner une raison")
     await secretary.say("Il le faut.")
     await stage.advance(timedelta(hours=9))
-    await delegate.look(2.5)
+    await delegate.look()
     for button in ("Lire le texte", "Lire la raison"):
         assert "il faut une invitation" in await delegate.press(button)
     assert "Résultat" not in "".join((await delegate.say("votes")).labels)
     await asked(secretary, "Tout le monde")
-    await delegate.look(1.5)
+    await delegate.look()
     assert "Votre vote est compté : Du temps" in await delegate.press("Du temps")
 
 
@@ -160,7 +160,7 @@ async def test_several_options_are_pressed_on_and_off(stage: Stage) -> None:
     assert "2 personnes, dès maintenant" in review
     assert "jeudi 14 janvier 2027 à 18 h (heure de Paris)" in review
     await secretary.press("Ouvrir le vote")
-    card = await teacher.look(1.5)
+    card = await teacher.look()
     assert "Si vous votez, il arrivera aussi ici." in card
     first = await teacher.press("Du temps")
     assert first.labels[0] == "✓ Du temps"
@@ -170,7 +170,7 @@ async def test_several_options_are_pressed_on_and_off(stage: Stage) -> None:
     assert "Il faut garder une option." in await teacher.press("De l'aide")
     assert not [label for label in first.labels if "raison" in label], "nobody reads it before"
     await stage.advance(timedelta(days=4))
-    result = await teacher.look(2.5)
+    result = await teacher.look()
     assert "Plusieurs choix étaient possibles." in result
     assert "L'identité des votants n'est pas vérifiée." in result
 
@@ -181,14 +181,14 @@ async def test_the_substitute_speaks_when_the_delegate_does_not(stage: Stage) ->
     substitute = await stage.invited(Role.substitute, "amf")
     delegate = await stage.invited(Role.delegate, "amf")
     await opened(stage, secretary, who="Les organisations, une voix")
-    assert "Votre vote compte pour AMF." in await substitute.look(1.5)
-    await delegate.look(1.5)
+    assert "Votre vote compte pour AMF." in await substitute.look()
+    await delegate.look()
     assert "Votre vote est compté : Contre." in await substitute.press("Contre")
     mine = await delegate.say("votes")
     assert "Votre suppléant a choisi « Contre » pour AMF." in mine
     assert "Votre choix :" not in mine, "another's ballot is not shown as mine"
     assert "Votre vote est compté : Pour." in await delegate.press("Pour")
-    assert "Une autre personne a voté pour AMF" in await substitute.look(1.5)
+    assert "Une autre personne a voté pour AMF" in await substitute.look()
     late = await substitute.press("Contre")
     assert "Votre titulaire a voté pour AMF. Votre suppléance n'est pas nécessaire." in late
     assert "(voté)" in (await substitute.say("votes")).labels[0], "it stays to be read"
@@ -200,7 +200,7 @@ async def test_the_substitute_speaks_when_the_delegate_does_not(stage: Stage) ->
 async def test_a_reason_is_kept_shown_and_can_be_hidden(stage: Stage) -> None:
     secretary, member = await stage.invited(Role.secretariat), await stage.invited(Role.member)
     await opened(stage, secretary, who="Les membres, une voix")
-    await member.look(1.5)
+    await member.look()
     await member.press("Pour")
     assert "N'écrivez aucun nom." in await member.press("Donner une raison")
     await member.say("Madame Untel l'a dit : « c'est bien »")
@@ -214,7 +214,7 @@ async def test_a_reason_is_kept_shown_and_can_be_hidden(stage: Stage) -> None:
     assert "La raison est masquée." in await secretary.press("Masquer la raison 1")
     assert "Votre raison" not in await member.press("Pour")
     await stage.advance(timedelta(hours=9))
-    result = await member.look(2.5)
+    result = await member.look()
     assert not [label for label in result.labels if "raison" in label]
 
 
@@ -225,7 +225,7 @@ async def test_a_reason_that_comes_too_late_says_so(stage: Stage) -> None:
     await secretary.press("Pour")
     await secretary.press("Donner une raison")
     await stage.advance(timedelta(hours=9))
-    await secretary.look(2.5)
+    await secretary.look()
     late = await secretary.say("Parce que.")
     assert "Votre raison n'est pas gardée." in late
     assert "n'a pas été compté" not in late
@@ -238,7 +238,7 @@ async def test_the_secretariat_follows_and_cancels(stage: Stage) -> None:
     secretary = await stage.invited(Role.secretariat)
     delegate = await stage.invited(Role.delegate, "amf")
     await opened(stage, secretary, who="Les organisations, une voix")
-    await delegate.look(1.5)
+    await delegate.look()
     await delegate.press("Contre")
     assert "Un vote est ouvert." in await secretary.say("sondage")
     followed = await secretary.press("VOTE-2027-001")
@@ -247,10 +247,10 @@ async def test_the_secretariat_follows_and_cancels(stage: Stage) -> None:
     assert "Aller au vote" not in followed.labels, "the secretary has no voice here"
     await secretary.press("Annuler ce vote")
     await secretary.press("Oui, annuler ce vote")
-    assert "Le vote VOTE-2027-001 est annulé" in await delegate.look(1.5)
+    assert "Le vote VOTE-2027-001 est annulé" in await delegate.look()
     assert "est annulé" in await delegate.press("Contre")
     await stage.advance(timedelta(hours=9))
-    assert not (await delegate.look(1.5)).messages, "there is no result"
+    assert not (await delegate.look()).messages, "there is no result"
     assert "Aucun vote n'est ouvert" in await delegate.say("votes")
 
 
@@ -259,7 +259,7 @@ async def test_the_secretariat_gets_the_result_of_what_it_has_no_voice_in(stage:
     secretary = await stage.invited(Role.secretariat)
     await opened(stage, secretary, who="Les organisations, une voix")
     await stage.advance(timedelta(hours=9))
-    assert "N'a pas voté : AMF." in await secretary.look(2.5)
+    assert "N'a pas voté : AMF." in await secretary.look()
 
 
 async def test_what_is_opened_is_shown_before(stage: Stage) -> None:

@@ -40,7 +40,7 @@ async def test_a_report_is_read_published_and_its_author_told(stage: Stage) -> N
     assert STORY in shown
     await secretary.press("Publier")
     await stage.service.deliver()
-    told = await parent.look(1.5)
+    told = await parent.look()
     assert "est publié, sans votre nom" in told
     published = await stage.db.read(
         lambda store: (
@@ -73,7 +73,7 @@ async def asked(stage: Stage, question: str = "Combien de tablettes ?") -> tuple
     await secretary.press("Poser une question")
     await secretary.say(question)
     await stage.service.deliver()
-    assert question in await parent.look(1.5)
+    assert question in await parent.look()
     return parent, secretary
 
 

@@ -22,7 +22,7 @@ async def waiting(stage: Stage, count: int) -> list[Someone]:
 async def told(stage: Stage, author: Someone) -> str:
     """What an author hears."""
     await stage.service.deliver()
-    return (await author.look(0.3)).text
+    return (await author.look()).text
 
 
 async def test_one_decision_brings_the_next_report(stage: Stage) -> None:

@@ -30,12 +30,12 @@ async def history(someone: Someone) -> str:
 async def test_a_withdrawn_report_leaves_every_chat(stage: Stage) -> None:
     parent, secretary, number = await read_by_a_reviewer(stage)
     await secretary.press("Publier")
-    await parent.look(1.0)
+    await parent.look()
     await parent.say("/mes témoignages")
     await parent.press(number)
     await parent.press("Retirer")
     await parent.press("Oui, retirer")
-    gone = await secretary.look(2.0)
+    gone = await secretary.look()
     assert [event["kind"] for event in gone.events] == ["delete"]
     assert TRACE not in await history(secretary)
     stories = await stage.db.read(lambda store: [one.story for one in store.reports.written_by(1)])
@@ -46,7 +46,7 @@ async def test_an_erased_person_leaves_every_chat_and_file(stage: Stage, tmp_pat
     parent, secretary, _ = await read_by_a_reviewer(stage)
     await secretary.press("Publier")
     await stage.db.write(lambda store: store.erase(1, stage.clock.now()))
-    gone = await secretary.look(2.0)
+    gone = await secretary.look()
     assert "delete" in [event["kind"] for event in gone.events]
     assert TRACE not in await history(secretary)
     stage.clock.advance_to(stage.clock.now() + timedelta(seconds=6))

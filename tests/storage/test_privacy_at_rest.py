@@ -49,7 +49,7 @@ async def scenario(stage: Stage) -> list[str]:
     await secretary.press("Pour")
     await secretary.press("Donner une raison")
     await secretary.say("raison-intime")
-    await parent.look(1.0)
+    await parent.look()
     addresses = await stage.db.read(
         lambda store: [
             account.address for person in (1, 2) for account in store.people.accounts_of(person)
