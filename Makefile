@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 ARGS ?=
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: setup demo test test-fast test-servers campaign bench lint format lock clean
@@ -27,13 +28,13 @@ demo: setup
 
 # One run and one summary; tests/conftest.py puts those that need a server last.
 test: lint
-	$(BIN)/python -m pytest --junit-xml=build/tests.xml $(ARGS)
+	$(PYTEST) --junit-xml=build/tests.xml $(ARGS)
 
 test-fast: setup
-	$(BIN)/python -m pytest -m "not servers" --junit-xml=build/fast.xml $(ARGS)
+	$(PYTEST) -m "not servers" --junit-xml=build/fast.xml $(ARGS)
 
 test-servers: setup
-	$(BIN)/python -m pytest -m servers --junit-xml=build/servers.xml $(ARGS)
+	$(PYTEST) -m servers --junit-xml=build/servers.xml $(ARGS)
 
 campaign: setup
 	$(BIN)/python -m campaigns $(ARGS)

@@ -8,6 +8,7 @@ from campaigns.kills import campaign
 from tests.servers import database
 
 
+@pytest.mark.servers
 async def test_nothing_acknowledged_is_lost_on_sqlite(tmp_path: Path) -> None:
     tally = await campaign(f"sqlite:///{tmp_path / 'preau.db'}", kills=3, seed=1)
     assert tally.problems == []
