@@ -46,6 +46,7 @@ app = typer.Typer(
 )
 log = structlog.get_logger()
 
+GARBAGE = 20_000  # objects after which the collector looks: an update makes thousands
 SWITCH = 0.0005  # seconds for which a thread may keep others from running
 
 
@@ -131,6 +132,7 @@ def _serve(
             tell(address(ready.result()))
             gc.collect()
             gc.freeze()  # what was loaded at start stays: the collector need not look at it again
+            gc.set_threshold(GARBAGE, 20, 20)
             await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
         failed = running.done() and not stopped.is_set()
         await service.stop()

@@ -6,14 +6,12 @@ that fails is redone one by one, so work must be repeatable until it is committe
 
 import asyncio
 import os
-import queue
 import sqlite3
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import (
@@ -34,6 +32,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from storage import keys
 from storage.base import Base
 from storage.store import Store
+from storage.workers import Job, Workers
 
 log = structlog.get_logger()
 
@@ -42,7 +41,6 @@ T = TypeVar("T")
 Work = Callable[[Store], T]
 Together = Callable[[Store, list[Item]], list[T]]
 
-GROUP = 32
 TRIES = 3
 BUSY_MS = 15_000
 POSTGRESQL_OPTIONS = (
@@ -89,13 +87,9 @@ class Database:
             self.engine = _postgresql_engine(self.url)
             self._read_engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
             threads = 2  # one works while the other waits for its commit
-        self._waiting: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
+        self._writers = Workers("writer", threads, self._write)
+        self._lookers = Workers("looker", 1, self._look)  # small reads that many wait for
         self._readers = ThreadPoolExecutor(4, thread_name_prefix="reader")
-        self._writers = [
-            threading.Thread(target=self._work, name=f"writer-{number}", daemon=True)
-            for number in range(threads)
-        ]
-        self._started = False
         self._answers = True
 
     def open(self) -> None:
@@ -117,9 +111,8 @@ class Database:
         for engine in (self.engine, self._read_engine):
             engine.dialect.preau_keyring = keyring  # type: ignore[attr-defined]
         self.keyring = keyring
-        for writer in self._writers:
-            writer.start()
-        self._started = True
+        self._writers.start()
+        self._lookers.start()
 
     async def write(self, work: Work[T]) -> T:
         """Do `work` in a transaction; when this returns it is committed.
@@ -127,7 +120,7 @@ class Database:
         Raises:
             Unavailable: nothing was written; it may be tried again later.
         """
-        return await asyncio.wrap_future(self._submit(_alone(work), None))
+        return await self.write_with_others(_alone(work), None)
 
     async def write_with_others(self, work: Together[Item, T], item: Item) -> T:
         """Do `work` on an item, and on those that wait for the same work, in one transaction.
@@ -135,7 +128,11 @@ class Database:
         Args:
             work: gives a result for each item, in order; it is also called with one alone.
         """
-        return await asyncio.wrap_future(self._submit(work, item))
+        return await _submitted(self._writers, work, item)
+
+    async def read_with_others(self, work: Together[Item, T], item: Item) -> T:
+        """As `write_with_others`, for a small read that many may ask for at the same time."""
+        return await _submitted(self._lookers, work, item)
 
     async def read(self, work: Work[T]) -> T:
         """Do `work` on what is committed, without waiting for writers."""
@@ -143,26 +140,21 @@ class Database:
 
     def write_now(self, work: Work[T]) -> T:
         """As `write`, for the command line and threads."""
-        return self._submit(_alone(work), None).result()
+        job = Job(_alone(work), None, None)
+        self._writers.submit(job)
+        assert isinstance(job.future, Future)
+        done: T = job.future.result()
+        return done
 
     def read_now(self, work: Work[T]) -> T:
         return self._read(work)
 
     def close(self) -> None:
-        if self._started:
-            for _ in self._writers:
-                self._waiting.put(None)
-            for writer in self._writers:
-                writer.join()
-            self._started = False
+        self._writers.stop()
+        self._lookers.stop()
         self._readers.shutdown()
         self.engine.dispose()
         self._read_engine.dispose()
-
-    def _submit(self, work: Together[Item, T], item: Item) -> "Future[T]":
-        job = _Job(work, item)
-        self._waiting.put(job)
-        return job.done
 
     def _read(self, work: Work[T]) -> T:
         try:
@@ -171,49 +163,43 @@ class Database:
         except DBAPIError as error:
             raise self._named(error) from error
 
-    def _work(self) -> None:
-        while (job := self._waiting.get()) is not None:
-            group = [job]
-            while len(group) < GROUP and not self._waiting.empty():
-                try:
-                    another = self._waiting.get_nowait()
-                except queue.Empty:
-                    break
-                if another is None:
-                    self._waiting.put(None)
-                    break
-                group.append(another)
-            # From here on nobody can cancel: what has begun is committed or fails by itself.
-            self._do([job for job in group if job.done.set_running_or_notify_cancel()])
-
-    def _do(self, group: "list[_Job[Any]]") -> None:
-        if not group:
-            return
+    def _write(self, group: Sequence[Job]) -> None:
+        """Do a group in one transaction; if it fails, each job in one of its own, some again."""
         try:
             results = self._commit(group)
         except BaseException as error:
             if len(group) > 1:
                 for job in group:
-                    self._do([job])
+                    self._write([job])
             elif _passing(error) and group[0].tries < TRIES:
                 group[0].tries += 1
-                self._do(group)
+                self._write(group)
             else:
-                group[0].done.set_exception(self._named(error))
+                group[0].error = self._named(error)
             return
         self._note(None)
         for job, result in zip(group, results, strict=True):
-            job.done.set_result(result)
+            job.result = result
 
-    def _commit(self, group: "list[_Job[Any]]") -> list[Any]:
-        results: list[Any] = []
+    def _look(self, group: Sequence[Job]) -> None:
+        """Do a group of reads; if it fails, each by itself."""
+        try:
+            results = self._read(lambda store: _results(store, group))
+        except BaseException as error:
+            if len(group) > 1:
+                for job in group:
+                    self._look([job])
+            else:
+                group[0].error = error
+            return
+        for job, result in zip(group, results, strict=True):
+            job.result = result
+
+    def _commit(self, group: Sequence[Job]) -> list[Any]:
         with self.engine.begin() as connection:
             session = _session(connection)
             store = Store(session)
-            for work, jobs in groupby(group, key=lambda job: job.work):
-                results += work(store, [job.item for job in jobs])
-                session.flush()
-                session.expunge_all()
+            results = _results(store, group)
         if store.erased and self.is_sqlite:
             self._empty_journal()
         return results
@@ -244,14 +230,22 @@ class Database:
             log.warning("the database does not answer", reason=first_line(error))
 
 
-class _Job(Generic[T]):
-    """One piece of work that waits for a writer."""
+async def _submitted(workers: Workers, work: Together[Item, T], item: Item) -> T:
+    job = Job(work, item, asyncio.get_running_loop())
+    workers.submit(job)
+    assert isinstance(job.future, asyncio.Future)
+    done: T = await job.future
+    return done
 
-    def __init__(self, work: Together[Any, T], item: Any) -> None:
-        self.work = work
-        self.item = item
-        self.done: Future[T] = Future()
-        self.tries = 1
+
+def _results(store: Store, group: Sequence[Job]) -> list[Any]:
+    """The result of each job; those that follow each other with the same work are done as one."""
+    results: list[Any] = []
+    for work, jobs in groupby(group, key=lambda job: job.work):
+        results += work(store, [job.item for job in jobs])
+        store.session.flush()
+        store.session.expunge_all()
+    return results
 
 
 def _alone(work: Work[T]) -> Together[None, T]:

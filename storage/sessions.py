@@ -1,6 +1,7 @@
 """Web sessions, return codes and throttles. Tokens and codes are kept only as keyed hashes."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,7 +19,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.base import Base, execute, insert_into
 from storage.people import Account, Chat, Person
-from storage.types import BlindIndex, Instant
+from storage.types import BlindIndex, Instant, blind
 
 IDLE = timedelta(days=90)
 IDLE_SIGNED_IN = timedelta(hours=12)
@@ -100,8 +101,9 @@ class Visitor:
         return now < self.last_used_at + (IDLE_SIGNED_IN if self.signed_in else IDLE)
 
 
-_visitor = (
+_visitors = (
     select(
+        WebSession.token,
         WebSession.id,
         Account.id,
         Chat.id,
@@ -113,7 +115,7 @@ _visitor = (
     .join(Account, WebSession.account_id == Account.id)
     .join(Chat, Chat.account_id == Account.id)
     .join(Person, Account.person_id == Person.id)
-    .where(WebSession.token == bindparam("session"))
+    .where(WebSession.token.in_(bindparam("tokens", expanding=True)))
 )
 
 
@@ -155,10 +157,11 @@ class Sessions:
         self.session.execute(delete(WebSession).where(WebSession.id.in_(ended)))
         return token
 
-    def visitor(self, token: str) -> Visitor | None:
-        """Whom a token stands for, even if its session was idle for too long (`is_open`)."""
-        found = execute(self.session, _visitor, {"session": token}).first()
-        return None if found is None else Visitor(*found)
+    def visitors(self, tokens: Sequence[str]) -> list[Visitor | None]:
+        """Whom some tokens stand for, even if a session was idle for too long (`is_open`)."""
+        rows = execute(self.session, _visitors, {"tokens": tokens})
+        found = {token: Visitor(*row) for token, *row in rows}
+        return [found.get(blind(self.session, WebSession.token, token)) for token in tokens]
 
     def touch(self, visitor: Visitor, now: datetime) -> None:
         """A person used their session, and was seen on their account."""

@@ -115,8 +115,10 @@ def _voices() -> Any:
 
 
 _voices_of = _voices()
-_open_poll = (
-    select(Poll).where(Poll.id == bindparam("poll")).with_for_update(read=True, key_share=True)
+_hold_open = (
+    select(cast(Table, Poll.__table__).c.closed_at)
+    .where(Poll.id == bindparam("poll"))
+    .with_for_update(read=True, key_share=True)
 )
 _lock_electors = (
     select(Elector.id)
@@ -231,13 +233,14 @@ class Casting:
         return int(explained.rowcount)  # type: ignore[attr-defined]
 
     def _open(self, poll_id: int, received_at: datetime, as_member: bool) -> Poll:
-        """The poll, locked against closing."""
-        poll = self.session.scalars(_open_poll, {"poll": poll_id}).first()
-        if poll is None:
+        """The poll, locked against closing. Only whether it is closed may change meanwhile."""
+        held = execute(self.session, _hold_open, {"poll": poll_id}).first()
+        poll = self.session.get(Poll, poll_id)
+        if held is None or poll is None:
             raise NotElector
         if not as_member and poll.electorate is not Electorate.public:
             raise NotSignedIn
-        if poll.closed_at is not None or not poll.opened_at <= received_at < poll.closes_at:
+        if held[0] is not None or not poll.opened_at <= received_at < poll.closes_at:
             raise Closed
         return poll
 

@@ -251,7 +251,7 @@ class Sessions:
         known = self._remembered.get(token)
         if known is not None and now < known[0] + REMEMBERED:
             return known[1]
-        guest = await self.database.read(lambda store: store.sessions.visitor(token))
+        guest = await self.database.read_with_others(_visitors, token)
         if guest is None:
             self._remembered.pop(token, None)
             return None
@@ -289,6 +289,10 @@ class Sessions:
         self.streams.end(guest.chat_id, guest.session_id)
         response.del_cookie(self._cookie(request), path="/")
         response.headers["Clear-Site-Data"] = '"cache"'
+
+
+def _visitors(store: Store, tokens: list[str]) -> list[Visitor | None]:
+    return store.sessions.visitors(tokens)
 
 
 def _given_before(store: Store, code: str, once: str, now: datetime) -> tuple[Account, bool] | None:

@@ -1,0 +1,105 @@
+"""Threads that take what is waiting, some at once, and tell those who wait for it."""
+
+import asyncio
+import queue
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+GROUP = 32
+
+
+class Job:
+    """One piece of work: `work` of an item, which others may wait for as well.
+
+    Args:
+        loop: where its future belongs; None if a thread waits for it.
+    """
+
+    def __init__(self, work: Any, item: Any, loop: asyncio.AbstractEventLoop | None) -> None:
+        self.work = work
+        self.item = item
+        self.loop = loop
+        self.future: Future[Any] | asyncio.Future[Any]
+        self.future = Future() if loop is None else loop.create_future()
+        self.tries = 1
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def settle(self) -> None:
+        """Tell who waits, unless they left."""
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)
+
+
+class Workers:
+    """Some threads over one queue.
+
+    Args:
+        do: does a group of jobs, in order, and leaves in each its result or its error; it never
+            raises.
+    """
+
+    def __init__(self, name: str, threads: int, do: Callable[[Sequence[Job]], None]) -> None:
+        self._do = do
+        self._waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True)
+            for number in range(threads)
+        ]
+        self._started = False
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+        self._started = True
+
+    def stop(self) -> None:
+        """Finish what waits, then end."""
+        if self._started:
+            for _ in self._threads:
+                self._waiting.put(None)
+            for thread in self._threads:
+                thread.join()
+            self._started = False
+
+    def submit(self, job: Job) -> None:
+        self._waiting.put(job)
+
+    def _work(self) -> None:
+        while (job := self._waiting.get()) is not None:
+            group = [job]
+            while len(group) < GROUP and not self._waiting.empty():
+                try:
+                    another = self._waiting.get_nowait()
+                except queue.Empty:
+                    break
+                if another is None:
+                    self._waiting.put(None)
+                    break
+                group.append(another)
+            self._do([one for one in group if not one.future.cancelled()])
+            _tell(group)
+
+
+def _tell(group: Sequence[Job]) -> None:
+    """Wake each event loop once for the whole group: a wake-up is a call of the system."""
+    by_loop: defaultdict[asyncio.AbstractEventLoop | None, list[Job]] = defaultdict(list)
+    for job in group:
+        by_loop[job.loop].append(job)
+    for loop, jobs in by_loop.items():
+        if loop is None:
+            _settle(jobs)
+        elif not loop.is_closed():
+            loop.call_soon_threadsafe(_settle, jobs)
+
+
+def _settle(jobs: Sequence[Job]) -> None:
+    for job in jobs:
+        job.settle()
