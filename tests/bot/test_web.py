@@ -186,12 +186,7 @@ async def test_the_first_load_is_light(stage: Stage) -> None:
     async with http.get(stage.base + "/") as response:
         page = await response.text()
     weight = len(page.encode())
-    names = set(re.findall(r'/static/([^"?]+)', page)) | {
-        "memory.js",
-        "net.js",
-        "photo.js",
-        "view.js",
-    }
+    names = set(re.findall(r'/static/([^"?]+)', page))
     for name in names:
         async with http.get(f"{stage.base}/static/{name}") as response:
             assert response.status == 200
