@@ -315,16 +315,19 @@ def _content(incoming: Incoming) -> str:
 
 
 def _said(incoming: Incoming, context: Context) -> dict[str, object] | None:
-    """What the person said, as their page shows it: their words, or the label they pressed."""
-    text = incoming.text
+    """What the person said, as their page shows it: their words, or the label they pressed.
+
+    Of an old button the label is known to their page alone: the text is empty.
+    """
+    if incoming.opens:
+        return None
+    text = incoming.text or ""
     if incoming.choice is not None:
         shown = (entry[3] for entry in context.awaiting if entry[0] == incoming.message)
         labels = (
             label for choices in shown for action, label in choices if action == incoming.choice
         )
-        text = next(labels, None)
-    if text is None:
-        return None
+        text = next(labels, "")
     photos = len(incoming.photos) or int(incoming.problem is not None)
     at = incoming.received_at.isoformat()
     return {"id": incoming.update_id, "text": clean(text), "photos": photos, "at": at}

@@ -81,6 +81,7 @@ function answered(said, bubble, kind) {
     if (turn && turn.matches(':not([data-message])')) take(turn);
     return;
   }
+  if (!waiting && !said.text && !said.photos) return; // an old button, pressed on another page
   const text = shown(said.text) || words.photo;
   const words_ = waiting || mine(text);
   own.set(said.id, words_);
