@@ -76,10 +76,28 @@ def _is_bug(error: Exception) -> bool:
     return getattr(error.orig, "sqlstate", None) != INSUFFICIENT_PRIVILEGE
 
 
+class Rarely(logging.Filter):
+    """Lets each line of a library pass once in a while: a flood of them would fill the disk."""
+
+    def __init__(self, seconds: float = 60.0) -> None:
+        super().__init__()
+        self.seconds = seconds
+        self._last: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        line = str(record.msg).partition("\n")[0]  # what follows names one socket or task
+        if record.created < self._last.get(line, -self.seconds) + self.seconds:
+            return False
+        self._last[line] = record.created
+        return True
+
+
 def log_to_stderr(least: int = logging.INFO) -> None:
     """One JSON object a line, of this level and above."""
     logging.basicConfig(level=max(least, logging.WARNING), stream=sys.stderr)
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a tick skipped is no news
+    for name in ("asyncio", "aiohttp.server"):
+        logging.getLogger(name).addFilter(Rarely())
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import os
 import re
 import signal
@@ -21,6 +22,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from bot import __main__ as command
 from bot import cli
+from bot.cli import Rarely
 from bot.platforms.web.platform import WebChat
 from bot.settings import Settings, load
 from storage.lock import only_server
@@ -489,3 +491,16 @@ def test_what_only_some_use_is_not_imported_at_start() -> None:
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == []
+
+
+def test_a_library_that_repeats_itself_is_heard_once_a_minute() -> None:
+    rarely = Rarely(60)
+
+    def said(line: str, at: float) -> bool:
+        record = logging.LogRecord("asyncio", logging.ERROR, "", 0, line, None, None)
+        record.created = at
+        return rarely.filter(record)
+
+    heard = [said("out of files\nsocket 6", at) for at in (0, 1, 59, 61, 62)]
+    assert heard == [True, False, False, True, False]
+    assert said("something else", 62)
