@@ -6,7 +6,7 @@ from bot.forms.filling import Filling, open_form
 from bot.markup import beginning, clean
 from bot.messages import Label, Refused, Reply, Request, Said, Words
 from bot.rendering import texts_for
-from bot.routing import FORMS
+from bot.routing import FORMS, form_action
 from bot.texts import normalise
 from storage.reports import ReportState
 from storage.store import Store
@@ -46,7 +46,8 @@ def _command(name: str, request: Request, store: Store) -> routing.Answer:
     answer = routing.obey(name, request, store)
     if filling is None or filling.form.is_blank(filling.state) or not isinstance(answer, Reply):
         return answer
-    return [Reply("forms.left", form=filling.title), answer]
+    choices = [(form_action("resume", filling.key), "forms.resume")]
+    return [Reply("forms.left", form=filling.title, choices=choices), answer]
 
 
 def _answer(command: str | None, request: Request, store: Store) -> routing.Answer:

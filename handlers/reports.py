@@ -119,6 +119,7 @@ report_form = routing.form(
         ),
         submit=_submit,
         begin=_begin,
+        send="reports.send",
         halt=lambda answers: "people.pupil" if answers.get("profile") == PUPIL else None,
     )
 )

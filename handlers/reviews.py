@@ -250,7 +250,7 @@ def latest(request: Request, store: Store) -> Reply:
     """The last reports that this reader decided on."""
     decided = store.reports.decided_by(request.person, SHOWN)
     choices: Choices = [
-        (f"reviews.see:{one.id}", Words("reports.line", {"report": one})) for one in decided
+        (f"reviews.see:{one.id}", Words("reviews.line", {"report": one})) for one in decided
     ]
     return Reply("reviews.latest_list", count=len(decided), choices=[*choices, do("review")])
 

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from storage.base import Base, execute, insert_into
+from storage.base import Base, dialect_of, execute, insert_into
 from storage.people import Account, Chat, ChatKind, Person, Profile
 from storage.types import BlindIndex, Encrypted, EncryptedJSON, Instant, blind
 
@@ -171,8 +171,14 @@ _find = (
     )
     .order_by(Chat.id)
 )
-# One lock, in one order: what belongs to a chat changes only under the lock of its row.
-_find_and_lock = _find.with_for_update(of=Chat, key_share=True)
+# One lock, in one order: what belongs to a chat changes only under the lock of its row. It is taken
+# first: PostgreSQL would read the rows joined to one that it waited for as they were before.
+_lock = (
+    select(Chat.id)
+    .where(Chat.address_index.in_(bindparam("chats", expanding=True)))
+    .order_by(Chat.id)
+    .with_for_update(key_share=True)
+)
 _known = select(Update.key, Update.content).where(Update.key.in_(bindparam("keys", expanding=True)))
 
 _table = cast(Table, Conversation.__table__)
@@ -223,14 +229,11 @@ class Conversations:
         self, places: Sequence[Place], now: datetime, *, lock: bool = True
     ) -> dict[Place, Context]:
         """Load who speaks in some conversations in one statement, and lock their chats."""
-        rows = execute(
-            self.session,
-            _find_and_lock if lock else _find,
-            {
-                "chats": [place.chat for place in places],
-                "senders": [place.sender for place in places],
-            },
-        )
+        chats = [place.chat for place in places]
+        if lock and dialect_of(self.session) != "sqlite":  # which has one writer at a time
+            execute(self.session, _lock, {"chats": chats}).all()
+        senders = [place.sender for place in places]
+        rows = execute(self.session, _find, {"chats": chats, "senders": senders})
         found = {}
         for platform, chat, sender, thread, count, started_at, *known in rows:
             context = Context(*known)
@@ -314,9 +317,8 @@ class Conversations:
 
     def forget_said(self, before: datetime) -> None:
         """Drop what was last said, and what awaits a number, in conversations silent since."""
-        silent = Conversation.window_started_at < before
-        said = update(Conversation).where(silent, Conversation.kept.is_not(None))
-        self.session.execute(said.values(kept=None))
+        silent = update(Conversation).where(Conversation.window_started_at < before)
+        self.session.execute(silent.values(kept=None, awaiting=[]))
 
     def forget_drafts(self, before: datetime) -> None:
         """Drop the drafts that nobody touched since a moment."""

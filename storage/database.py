@@ -166,7 +166,7 @@ class Database:
     def _write(self, group: Sequence[Job]) -> None:
         """Do a group in one transaction; if it fails, each job in one of its own, some again."""
         try:
-            results = self._commit(group)
+            results, erased = self._commit(group)
         except BaseException as error:
             if len(group) > 1:
                 for job in group:
@@ -180,6 +180,8 @@ class Database:
         self._note(None)
         for job, result in zip(group, results, strict=True):
             job.result = result
+        if erased and self.is_sqlite:
+            self._empty_journal()
 
     def _look(self, group: Sequence[Job]) -> None:
         """Do a group of reads; if it fails, each by itself."""
@@ -195,21 +197,26 @@ class Database:
         for job, result in zip(group, results, strict=True):
             job.result = result
 
-    def _commit(self, group: Sequence[Job]) -> list[Any]:
+    def _commit(self, group: Sequence[Job]) -> tuple[list[Any], bool]:
+        """The results, and whether something was erased that no file may keep."""
         with self.engine.begin() as connection:
             session = _session(connection)
             store = Store(session)
             results = _results(store, group)
-        if store.erased and self.is_sqlite:
-            self._empty_journal()
-        return results
+        return results, store.erased
 
     def _empty_journal(self) -> None:
-        """Leave nothing of what was erased in the write-ahead log; readers may delay it."""
-        with self.engine.connect() as connection:
-            journal = connection.connection.driver_connection
-            assert journal is not None
-            journal.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        """Leave nothing of what was erased in the write-ahead log; the next erasure tries again.
+
+        What was erased is committed: a log that cannot be emptied now is no failure of it.
+        """
+        try:
+            with self.engine.connect() as connection:
+                journal = connection.connection.driver_connection
+                assert journal is not None
+                journal.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except (DBAPIError, sqlite3.Error) as error:
+            log.warning("the write-ahead log could not be emptied", reason=str(error))
 
     def _named(self, error: BaseException) -> BaseException:
         """An error as callers know it."""

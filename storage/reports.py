@@ -17,6 +17,7 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
+    update,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -228,6 +229,11 @@ class Reports:
         wanted = select(Report).where(Report.author_id == person_id).order_by(Report.id.desc())
         return list(self.session.scalars(wanted))
 
+    def locked_of(self, person_id: int) -> list[Report]:
+        """What a person told, locked: nobody publishes it meanwhile."""
+        wanted = select(Report).where(Report.author_id == person_id).order_by(Report.id)
+        return list(self.session.scalars(wanted.with_for_update()))
+
     def authors(self) -> Select[int]:
         """The people who told something."""
         return select(Report.author_id)
@@ -349,6 +355,7 @@ class Reports:
         What was shown of it in chats is for `Store.withdraw_report` to take back.
         """
         report.withdraw(now)
+        self.session.flush()  # a publication that was under way ends before its copy goes
         report.title = report.story = ""
         report.equipment = report.advice = report.question = None
         self.files.drop_of_report(report.id)
@@ -356,14 +363,15 @@ class Reports:
         self.session.flush()
 
     def release_claims(self, reviewer: int, now: datetime) -> None:
-        """Put back the reports that somebody was reading."""
-        for report in self.claimed_by(reviewer):
-            report.release(reviewer, now)
-        self.session.flush()
+        """Put back the reports that somebody was reading; leave no trace of what they decided."""
+        mine = update(Report).where(Report.claimed_by == reviewer)
+        held = mine.where(Report.state == ReportState.claimed)
+        self.session.execute(held.values(state=ReportState.submitted, changed_at=now))
+        self.session.execute(mine.values(claimed_by=None))
 
     def erase_of(self, person_id: int) -> list[int]:
         """Erase all that a person told, with its photos and public copies; return their ids."""
-        mine = list(self.session.scalars(select(Report.id).where(Report.author_id == person_id)))
+        mine = [report.id for report in self.locked_of(person_id)]
         self.session.execute(delete(PublishedReport).where(PublishedReport.report_id.in_(mine)))
         self.files.drop_of_person(person_id)
         self.session.execute(delete(Report).where(Report.id.in_(mine)))

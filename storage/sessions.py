@@ -172,14 +172,16 @@ class Sessions:
             update(Account).where(Account.id == visitor.account_id).values(last_seen_at=now)
         )
 
-    def end(self, token: str) -> None:
-        self.session.execute(delete(WebSession).where(WebSession.token == token))
-
     def end_by_id(self, session_id: int) -> None:
+        """End a session; no request that let its account in is answered again."""
+        account = select(WebSession.account_id).where(WebSession.id == session_id)
+        answered = delete(Redemption).where(Redemption.account_id.in_(account))
+        self.session.execute(answered.execution_options(synchronize_session=False))
         self.session.execute(delete(WebSession).where(WebSession.id == session_id))
 
     def end_all(self, account_id: int) -> None:
-        """End every session of an account."""
+        """End every session of an account; no request that let it in is answered again."""
+        self.session.execute(delete(Redemption).where(Redemption.account_id == account_id))
         self.session.execute(delete(WebSession).where(WebSession.account_id == account_id))
 
     def end_idle(self, now: datetime) -> None:
@@ -224,15 +226,10 @@ class Sessions:
             )
         )
 
-    def take_redemption(self, code: str, request: str, now: datetime) -> tuple[int, bool] | None:
+    def redemption(self, code: str, request: str, now: datetime) -> tuple[int, bool] | None:
         """The account to which some minutes ago the same request was let in, and if signed in."""
-        same = (
-            delete(Redemption)
-            .where(
-                Redemption.key == f"{tidy_code(code)} {request}",
-                Redemption.made_at > now - ANSWERED,
-            )
-            .returning(Redemption.account_id, Redemption.signed_in)
+        same = select(Redemption.account_id, Redemption.signed_in).where(
+            Redemption.key == f"{tidy_code(code)} {request}", Redemption.made_at > now - ANSWERED
         )
         found = self.session.execute(same).first()
         return None if found is None else (found[0], found[1])

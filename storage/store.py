@@ -65,12 +65,13 @@ class Store:
 
     def forget_writings(self, person_id: int, now: datetime) -> None:
         """Take back all that a person wrote: reports, drafts, photos, and what was kept."""
-        for report in self.reports.written_by(person_id):
+        for report in self.reports.locked_of(person_id):
             if report.state is not ReportState.withdrawn:
                 self.withdraw_report(report, now)
         self.files.drop_of_person(person_id)
         self.conversations.drop_drafts_of(person_id)
         self.conversations.drop_kept_of(person_id)
+        self.erased = True
 
     def erase(self, person_id: int, now: datetime) -> None:
         """Erase a person: what they told, where they are reached, what they may do.

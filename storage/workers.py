@@ -1,6 +1,7 @@
 """Threads that take what is waiting, some at once, and tell those who wait for it."""
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections import defaultdict
@@ -70,6 +71,8 @@ class Workers:
             self._started = False
 
     def submit(self, job: Job) -> None:
+        if not self._started:
+            raise RuntimeError("nobody works here yet, or any more")
         self._waiting.put(job)
 
     def _work(self) -> None:
@@ -84,7 +87,9 @@ class Workers:
                     self._waiting.put(None)
                     break
                 group.append(another)
-            self._do([one for one in group if not one.future.cancelled()])
+            waited_for = [one for one in group if not one.future.cancelled()]
+            if waited_for:
+                self._do(waited_for)
             _tell(group)
 
 
@@ -96,8 +101,9 @@ def _tell(group: Sequence[Job]) -> None:
     for loop, jobs in by_loop.items():
         if loop is None:
             _settle(jobs)
-        elif not loop.is_closed():
-            loop.call_soon_threadsafe(_settle, jobs)
+        else:
+            with contextlib.suppress(RuntimeError):  # it ended meanwhile: nobody waits
+                loop.call_soon_threadsafe(_settle, jobs)
 
 
 def _settle(jobs: Sequence[Job]) -> None:

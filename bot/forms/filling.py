@@ -41,7 +41,11 @@ class Filling:
         kept = store.conversations.draft(request.person, key)
         if kept is None:
             return None
-        return cls(request, store, form, key, form.resume(State.from_kept(kept)))
+        state = State.from_kept(kept)
+        if any(one.fixed and one.name not in state.answers for one in form.fields) and form.begin:
+            begun = form.begin(request, store, key.partition(".")[2])
+            state = replace(state, answers={**begun, **state.answers})
+        return cls(request, store, form, key, form.resume(state))
 
     @property
     def title(self) -> Label:

@@ -188,7 +188,7 @@ def _card(name: str, subject: Subject, voices: list[Voice], store: Store, now: d
         voice=say,
         choices=choices,
         replace=is_answer,
-        acknowledge="polls.counted" if is_answer else None,
+        acknowledge=Words("polls.counted", {"voted": say.voted}) if is_answer else None,
     )
 
 

@@ -133,8 +133,9 @@ class Sessions:
         def redeem(store: Store) -> tuple[str, Outcome] | str:
             if store.sessions.tries(key, window, now) >= WRONG_CODES:
                 return "too_many"
+            again = _given_before(store, code, once, now)
             admitted = (
-                _given_before(store, code, once, now)
+                again
                 or self._returning(store, code)
                 or self._invited(store, request, code, guest, now)
             )
@@ -145,7 +146,8 @@ class Sessions:
             if guest is not None and guest.is_open(now):
                 store.sessions.end_by_id(guest.session_id)
             token = store.sessions.begin(account.id, now, signed_in=signed_in)
-            store.sessions.remember_redemption(code, once, account.id, signed_in, now)
+            if again is None:
+                store.sessions.remember_redemption(code, once, account.id, signed_in, now)
             said = "people.invited" if signed_in else "people.returned"
             outcome = self._arrival(store, account, now, choice=said, signed_in=signed_in)
             return token, outcome
@@ -297,5 +299,5 @@ def _visitors(store: Store, tokens: list[str]) -> list[Visitor | None]:
 
 def _given_before(store: Store, code: str, once: str, now: datetime) -> tuple[Account, bool] | None:
     """What the very same request was given, if its answer was lost on the way."""
-    given = store.sessions.take_redemption(code, once, now)
+    given = store.sessions.redemption(code, once, now)
     return None if given is None else (store.session.get_one(Account, given[0]), given[1])

@@ -214,7 +214,7 @@ by('code-form').addEventListener('submit', (event) => {
 });
 by('code-back').addEventListener('click', closeCode);
 by('code-dialog').addEventListener('click', (event) => { if (event.target === by('code-dialog')) closeCode(); });
-onSubmit((words_) => send({ text: words_ }));
+onSubmit((words_) => send({ text: words_ }), () => view.notify(words.nothing_typed, true));
 text.addEventListener('keydown', (event) => {
   if (event.key === 'ArrowUp' && !text.value && view.moveAmongChoices(null, 0)) event.preventDefault();
 });

@@ -33,9 +33,12 @@ function fit() {
   grow();
 }
 
-export function onSubmit(send) {
+export function onSubmit(send, nothing) {
   const submit = () => {
-    if (!text.value.trim()) return;
+    if (!text.value.trim()) {
+      nothing();
+      return;
+    }
     send(text.value);
     setDraft('');
     text.focus();
