@@ -135,12 +135,13 @@ def _stray(request: Request, store: Store) -> Reply:
         return _did_you_mean(meant, request)
     kept = f"{before}\n{said}" if before else said
     choices = _ways_on(request, store)
+    if before:
+        choices.insert(-1, ("people.forget_kept", "people.forget_kept"))
     if len(kept) <= AT_MOST_KEPT:
         request.context.kept = kept
         return Reply("people.stray", beginning=beginning(kept), choices=choices)
     if before is None:
         raise Refused("forms.too_long", length=len(said), at_most=AT_MOST_KEPT)
-    choices.insert(-1, ("people.forget_kept", "people.forget_kept"))
     return Reply("people.kept_full", beginning=beginning(before), choices=choices)
 
 
