@@ -182,9 +182,8 @@ async def test_an_open_page_does_not_keep_a_role_awake(
     assert parent.seen
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_the_database_that_is_full_is_said_and_nothing_is_lost(stage: Stage) -> None:
-    if not stage.db.is_sqlite:
-        return
     parent = await stage.newcomer()
     limit = await set_pages(stage, 1)
     statuses = []
