@@ -47,7 +47,7 @@ app = typer.Typer(
 log = structlog.get_logger()
 
 GARBAGE = 20_000  # objects after which the collector looks: an update makes thousands
-SWITCH = 0.0005  # seconds for which a thread may keep others from running
+SWITCH = 0.002  # seconds for which a thread may keep others from running
 
 
 def _version() -> str:

@@ -86,7 +86,7 @@ class Database:
         else:
             self.engine = _postgresql_engine(self.url)
             self._read_engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
-            threads = 2  # one works while the other waits for its commit
+            threads = 2  # one goes on while the other waits for a lock
         self._writers = Workers("writer", threads, self._write)
         self._lookers = Workers("looker", 1, self._look)  # small reads that many wait for
         self._readers = ThreadPoolExecutor(4, thread_name_prefix="reader")

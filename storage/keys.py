@@ -118,4 +118,4 @@ class Keyring:
 def _keyed_hash(key: bytes, context: str, clear: str) -> bytes:
     # What was sent by a browser may hold half a surrogate pair: it is no reason to fail.
     message = f"{context}\0{clear}".encode("utf-8", "surrogatepass")
-    return hmac.digest(key, message, "sha256")
+    return hmac.new(key, message, "sha256").digest()  # `hmac.digest` would yield to other threads

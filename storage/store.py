@@ -44,7 +44,10 @@ class Store:
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """What happens inside is undone by itself if it raises. Savepoints do not nest."""
+        """What happens inside is undone by itself if it raises. Savepoints do not nest.
+
+        One is not released: the next of its name takes its place, and the commit ends them all.
+        """
         connection = cast(Connection, self.session.bind)
         self.session.flush()
         connection.exec_driver_sql("SAVEPOINT handler")
@@ -55,7 +58,6 @@ class Store:
             self.session.expunge_all()
             connection.exec_driver_sql("ROLLBACK TO SAVEPOINT handler")
             raise
-        connection.exec_driver_sql("RELEASE SAVEPOINT handler")
 
     def withdraw_report(self, report: Report, now: datetime) -> None:
         """Take a report back, and from every chat where its text was shown."""

@@ -5,11 +5,12 @@ import contextlib
 import queue
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
 GROUP = 32
+PATIENCE = 0.05  # seconds
 
 
 class Job:
@@ -40,7 +41,10 @@ class Job:
 
 
 class Workers:
-    """Some threads over one queue.
+    """Some threads over one queue. They take turns, unless one is long at it.
+
+    Two that work at once only get in each other's way; but while one waits, for a lock or in a
+    long write, others must go on.
 
     Args:
         do: does a group of jobs, in order, and leaves in each its result or its error; it never
@@ -54,6 +58,7 @@ class Workers:
             threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True)
             for number in range(threads)
         ]
+        self._turn = threading.Lock()
         self._started = False
 
     def start(self) -> None:
@@ -77,20 +82,28 @@ class Workers:
 
     def _work(self) -> None:
         while (job := self._waiting.get()) is not None:
-            group = [job]
-            while len(group) < GROUP and not self._waiting.empty():
-                try:
-                    another = self._waiting.get_nowait()
-                except queue.Empty:
-                    break
-                if another is None:
-                    self._waiting.put(None)
-                    break
-                group.append(another)
-            waited_for = [one for one in group if not one.future.cancelled()]
-            if waited_for:
-                self._do(waited_for)
+            in_turn = self._turn.acquire(timeout=PATIENCE)
+            try:
+                group = [job, *self._others_waiting()]
+                waited_for = [one for one in group if not one.future.cancelled()]
+                if waited_for:
+                    self._do(waited_for)
+            finally:
+                if in_turn:
+                    self._turn.release()
             _tell(group)
+
+    def _others_waiting(self) -> Iterator[Job]:
+        """Take what else waits, to be done at once."""
+        for _ in range(GROUP - 1):
+            try:
+                job = self._waiting.get_nowait()
+            except queue.Empty:
+                return
+            if job is None:
+                self._waiting.put(None)  # for another thread
+                return
+            yield job
 
 
 def _tell(group: Sequence[Job]) -> None:

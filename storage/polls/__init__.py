@@ -92,6 +92,7 @@ class Polls(Casting, Counting):
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self._held = {}
 
     def get(self, poll_id: int) -> Poll | None:
         return self.session.get(Poll, poll_id)

@@ -115,11 +115,6 @@ def _voices() -> Any:
 
 
 _voices_of = _voices()
-_hold_open = (
-    select(cast(Table, Poll.__table__).c.closed_at)
-    .where(Poll.id == bindparam("poll"))
-    .with_for_update(read=True, key_share=True)
-)
 _lock_electors = (
     select(Elector.id)
     .where(Elector.id.in_(bindparam("electors", expanding=True)))
@@ -150,6 +145,7 @@ class Casting:
     """The part of `Polls` that votes go through. Its statements are built once."""
 
     session: Session
+    _held: dict[int, Poll]
 
     def voices(self, poll_id: int, person_id: int, now: datetime) -> list[Voice]:
         """The ballots in which a person has a say: their own, and those of their organisations."""
@@ -233,14 +229,21 @@ class Casting:
         return int(explained.rowcount)  # type: ignore[attr-defined]
 
     def _open(self, poll_id: int, received_at: datetime, as_member: bool) -> Poll:
-        """The poll, locked against closing. Only whether it is closed may change meanwhile."""
-        held = execute(self.session, _hold_open, {"poll": poll_id}).first()
-        poll = self.session.get(Poll, poll_id)
-        if held is None or poll is None:
-            raise NotElector
+        """The poll, locked against closing.
+
+        The lock is taken once for all the votes of a transaction. A savepoint that is undone gives
+        it back, and takes the poll out of the session.
+        """
+        poll = self._held.get(poll_id)
+        if poll is None or poll not in self.session:
+            lock = {"read": True, "key_share": True}
+            poll = self.session.get(Poll, poll_id, with_for_update=lock)
+            if poll is None:
+                raise NotElector
+            self._held[poll_id] = poll
         if not as_member and poll.electorate is not Electorate.public:
             raise NotSignedIn
-        if held[0] is not None or not poll.opened_at <= received_at < poll.closes_at:
+        if poll.closed_at is not None or not poll.opened_at <= received_at < poll.closes_at:
             raise Closed
         return poll
 

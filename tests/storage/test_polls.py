@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -284,6 +285,43 @@ def test_a_stranger_casts_nothing(db: Database) -> None:
         assert store.polls.tally(poll).electors[0] == 4
 
     db.write_now(look)
+
+
+def test_votes_of_one_transaction_see_a_closing_among_them(db: Database) -> None:
+    """The poll is locked once for all; what a savepoint undid does not stay with it."""
+
+    def close_and_fail(store: Store, poll_id: int) -> None:
+        with store.savepoint():
+            store.polls.close(poll_id, NOW)
+            raise RuntimeError
+
+    def vote_vote_close_vote(store: Store) -> None:
+        first, second, third, *_ = committee(store)
+        poll = opened(store, Electorate.members)
+        store.polls.press(poll.id, first, 0, NOW, as_member=True)
+        with suppress(RuntimeError):
+            close_and_fail(store, poll.id)
+        store.polls.press(poll.id, second, 0, NOW, as_member=True)
+        store.polls.close(poll.id, NOW)
+        with pytest.raises(Closed):
+            store.polls.press(poll.id, third, 0, NOW, as_member=True)
+
+    db.write_now(vote_vote_close_vote)
+
+
+def test_the_second_vote_of_a_transaction_costs_two_statements(db: Database) -> None:
+    statements: list[str] = []
+
+    def vote_twice(store: Store) -> None:
+        first, second, *_ = committee(store)
+        poll = opened(store, Electorate.members)
+        store.polls.press(poll.id, first, 0, NOW, as_member=True)
+        event.listen(db.engine, "before_cursor_execute", lambda *seen: statements.append(seen[2]))
+        store.polls.press(poll.id, second, 0, NOW, as_member=True)
+
+    db.write_now(vote_twice)
+    assert len([one for one in statements if "ballots" in one]) == 2
+    assert not [one for one in statements if "FROM polls" in one]
 
 
 def test_a_vote_costs_three_statements(db: Database) -> None:

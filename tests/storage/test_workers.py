@@ -1,7 +1,9 @@
 """Threads that outlive what goes wrong: a cancelled job, a failing one, a loop that ended."""
 
 import asyncio
+import threading
 from collections.abc import Sequence
+from concurrent.futures import Future
 
 import pytest
 
@@ -37,6 +39,30 @@ def test_nobody_works_before_or_after() -> None:
     workers = Workers("tests", 1, lambda group: None)
     with pytest.raises(RuntimeError):
         workers.submit(Job(None, None, None))
+
+
+def test_one_who_is_long_at_it_holds_nobody_up() -> None:
+    """A write that waits for a lock lets the next one by."""
+    begun, leave = threading.Event(), threading.Event()
+
+    def do(group: Sequence[Job]) -> None:
+        begun.set()
+        for job in group:
+            job.result = job.item == "quick" or leave.wait(5)
+
+    workers = Workers("tests", 2, do)
+    workers.start()
+    slow, quick = Job(None, "slow", None), Job(None, "quick", None)
+    workers.submit(slow)
+    assert begun.wait(2)
+    workers.submit(quick)
+    assert isinstance(quick.future, Future)
+    assert isinstance(slow.future, Future)
+    assert quick.future.result(2)
+    assert not slow.future.done()
+    leave.set()
+    assert slow.future.result(2)
+    workers.stop()
 
 
 async def test_what_fails_in_a_group_fails_alone(db: Database) -> None:
