@@ -1,5 +1,27 @@
 """What people can do: one file a noun. Importing this package declares every command."""
 
-from handlers import people, polls, privacy, recommendations, reports, reviews
+from handlers import (
+    broadcasts,
+    groups,
+    meetings,
+    people,
+    polls,
+    privacy,
+    recommendations,
+    reports,
+    reviews,
+    threads,
+)
 
-__all__ = ["people", "polls", "privacy", "recommendations", "reports", "reviews"]
+__all__ = [
+    "broadcasts",
+    "groups",
+    "meetings",
+    "people",
+    "polls",
+    "privacy",
+    "recommendations",
+    "reports",
+    "reviews",
+    "threads",
+]

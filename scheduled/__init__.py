@@ -2,9 +2,15 @@
 
 from bot.settings import Settings
 from bot.ticker import Job
-from scheduled import polls, retention, reviews
+from scheduled import broadcasts, meetings, polls, retention, reviews
 
 
 def jobs(settings: Settings) -> list[Job]:
     """Every periodic job."""
-    return [*polls.jobs(settings), *reviews.jobs(settings), *retention.jobs(settings)]
+    return [
+        *polls.jobs(settings),
+        *reviews.jobs(settings),
+        *meetings.jobs(),
+        *broadcasts.jobs(),
+        *retention.jobs(settings),
+    ]

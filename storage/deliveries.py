@@ -98,10 +98,18 @@ class Delivery(Base):
         Index(None, "done_at"),
         Index(
             "ix_deliveries_waiting",
+            "kind",
             "due_at",
             "id",
-            sqlite_where=text("state = 'waiting'"),
-            postgresql_where=text("state = 'waiting'"),
+            sqlite_where=text("state = 'waiting' AND kind <> 'broadcast'"),
+            postgresql_where=text("state = 'waiting' AND kind <> 'broadcast'"),
+        ),
+        Index(
+            "ix_deliveries_broadcast",
+            "notice_id",
+            "id",
+            sqlite_where=text("state = 'waiting' AND kind = 'broadcast'"),
+            postgresql_where=text("state = 'waiting' AND kind = 'broadcast'"),
         ),
         Index(
             "ix_deliveries_leased",

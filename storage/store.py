@@ -8,17 +8,21 @@ from typing import cast
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
+from storage.broadcasts import Broadcasts
 from storage.conversations import Conversations
 from storage.deliveries import Deliveries
 from storage.files import Files
 from storage.grants import Grants
+from storage.groups import Groups
 from storage.invitations import Invitations
+from storage.meetings import Meetings
 from storage.organisations import Organisations
 from storage.people import People
 from storage.polls import Polls
 from storage.recommendations import Recommendations
 from storage.reports import Report, Reports, ReportState
 from storage.sessions import Sessions
+from storage.threads import Threads
 
 
 class Store:
@@ -41,6 +45,10 @@ class Store:
         self.files = Files(session)
         self.sessions = Sessions(session)
         self.invitations = Invitations(session)
+        self.groups = Groups(session)
+        self.meetings = Meetings(session)
+        self.broadcasts = Broadcasts(session)
+        self.threads = Threads(session)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:

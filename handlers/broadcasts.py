@@ -1,0 +1,1 @@
+"""Broadcasts: composing, previewing, confirming and following one; stopping them for oneself."""

@@ -1,0 +1,1 @@
+"""Working groups: what there is, joining and leaving, and who leads them."""
