@@ -38,6 +38,12 @@ def takes_photos(key: str | None) -> bool:
     return form is not None and form.photos is not None
 
 
+def takes_documents(key: str | None) -> bool:
+    """Whether the form that is open, if any, takes PDF files where it takes photos."""
+    form = FORMS.get(key.partition(".")[0]) if key else None
+    return form is not None and form.photos is not None and form.photos.documents
+
+
 def _command(name: str, request: Request, store: Store) -> routing.Answer:
     filling = Filling.open_in(request, store)
     if filling is not None and name in NAVIGATION:
@@ -156,7 +162,7 @@ def _did_you_mean(command: str, request: Request) -> Reply:
 
 
 def _ways_on(request: Request, store: Store) -> list[tuple[str, Label | str]]:
-    """Answer a question of the secretariat, or tell it as a report."""
+    """Answer a question of the secretariat, tell it as a report, or write it to the secretariat."""
     choices: list[tuple[str, Label | str]] = [
         (f"reports.answer_kept:{report.id}", Words("people.answer_kept", {"report": report}))
         for report in store.reports.written_by(request.person)
@@ -164,9 +170,18 @@ def _ways_on(request: Request, store: Store) -> list[tuple[str, Label | str]]:
     ]
     return [
         *choices[:AT_MOST_ASKED],
-        ("reports.tell_kept", "people.tell_kept"),
+        *_ways_to_send(request, store),
         ("people.menu", "people.see_menu"),
     ]
+
+
+def _ways_to_send(request: Request, store: Store) -> list[tuple[str, Label | str]]:
+    """Tell it as a report or write it to the secretariat: first what goes on already."""
+    ways: list[tuple[str, Label | str]] = [
+        ("reports.tell_kept", "people.tell_kept"),
+        ("threads.send_kept:0", "people.send_kept"),
+    ]
+    return ways[::-1] if store.threads.has_open(request.person) else ways
 
 
 def _replies(answer: routing.Answer, request: Request, store: Store) -> list[Reply]:

@@ -10,8 +10,9 @@ from datetime import datetime
 import structlog
 from sqlalchemy.exc import OperationalError
 
+from bot import pdf
 from bot.clock import Clock
-from bot.conversation import converse, takes_photos
+from bot.conversation import converse, takes_documents, takes_photos
 from bot.markup import clean
 from bot.messages import Incoming, Refused, Reply, Request
 from bot.platforms.base import Outcome, Platform
@@ -111,8 +112,8 @@ class Dispatcher:
             if not turn.users:
                 del self._turns[platform, chat]
 
-    async def wants_photo(self, incoming: Incoming) -> Outcome | None:
-        """Whether a photo is worth looking at: None if so, else what to answer.
+    async def wants_photo(self, incoming: Incoming, *, document: bool = False) -> Outcome | None:
+        """Whether a photo, or a document, is worth looking at: None if so, else what to answer.
 
         An outcome with a `problem` is not an answer: the update is to be received with it.
         """
@@ -127,6 +128,8 @@ class Dispatcher:
                 return Outcome(Seen.new, wait=RETRY_AFTER)
             if context is None or not takes_photos(context.form):
                 return Outcome(Seen.new, problem="people.stray_photo")
+            if document and not takes_documents(context.form):
+                return Outcome(Seen.new, problem="reports.photo_not_a_photo")
             return None
 
         return await self.database.read(look)
@@ -211,9 +214,11 @@ class Dispatcher:
         before = (context.form, list(context.awaiting), context.kept)
         try:
             with store.savepoint():
+                files = [(photo, "image/jpeg") for photo in incoming.photos]
+                files += [(document, pdf.MEDIA_TYPE) for document in incoming.documents]
                 request.files = tuple(
-                    store.files.add(photo, "image/jpeg", request.now, context.person_id)
-                    for photo in incoming.photos
+                    store.files.add(content, media_type, request.now, context.person_id)
+                    for content, media_type in files
                 )
                 return converse(request, store)
         except Refused as refused:
@@ -250,7 +255,8 @@ class Dispatcher:
             edits = reply.replace and incoming.message is not None
             operation = Operation.edit if edits else Operation.send
             message = incoming.message if edits else None
-            outgoing.append(Outgoing(body, operation, message, reply.shows_report))
+            shown = reply.shows_report, reply.shows_thread
+            outgoing.append(Outgoing(body, operation, message, *shown))
         events: tuple[PageEvent, ...] = ()
         if self.platforms[incoming.platform].keeps_page:
             _keep_said(outgoing, said)
@@ -328,7 +334,7 @@ def _said(incoming: Incoming, context: Context) -> dict[str, object] | None:
             label for choices in shown for action, label in choices if action == incoming.choice
         )
         text = next(labels, "")
-    photos = len(incoming.photos) or int(incoming.problem is not None)
+    photos = len(incoming.photos + incoming.documents) or int(incoming.problem is not None)
     at = incoming.received_at.isoformat()
     return {"id": incoming.update_id, "text": clean(text), "photos": photos, "at": at}
 

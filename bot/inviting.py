@@ -11,9 +11,10 @@ from bot.cli import Misused, opened
 from bot.clock import Clock
 from bot.settings import load
 from storage.grants import Role
+from storage.groups import scope_of
 from storage.store import Store
 
-LONGEST_SCOPE = 80
+LONGEST_SHOWN = 40  # characters of a number that is none
 MANDATES = (Role.delegate, Role.substitute)
 
 
@@ -22,7 +23,7 @@ def invite(
     organisation: Annotated[
         str | None, typer.Option(help="Organisation for which a delegate or substitute speaks.")
     ] = None,
-    group: Annotated[str | None, typer.Option(help="Working group.")] = None,
+    group: Annotated[str | None, typer.Option(help="Working group, by its number.")] = None,
     uses: Annotated[int, typer.Option(min=1, help="How often it serves: once.")] = 1,
     days: Annotated[int, typer.Option(min=1, max=90, help="How long it serves.")] = 7,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -38,9 +39,6 @@ def invite(
         raise Misused(f"a {role} speaks for no organisation: leave out --organisation")
     if role in MANDATES and group is not None:
         raise Misused(f"a {role} is so everywhere: leave out --group")
-    scope = f"group:{group}" if group else ""
-    if len(scope) > LONGEST_SCOPE:
-        raise Misused("that name of a group is too long")
     settings = load()
     now = Clock().now()
     expires_at = now + timedelta(days=days)
@@ -49,6 +47,7 @@ def invite(
         if organisation is not None and store.organisations.get(organisation) is None:
             known = ", ".join(sorted(store.organisations.names(now.date()))) or "none yet"
             raise Misused(f"no organisation {organisation} (known: {known})")
+        scope = _scope(group, store) if group is not None else ""
         return store.invitations.invite(
             role=role, expires_at=expires_at, now=now, organisation_id=organisation, scope=scope
         )
@@ -61,3 +60,13 @@ def invite(
         print(json.dumps({"code": code, "links": {"web": link}, "expires": expires_at.isoformat()}))
     else:
         print(f"{code}\n{link}\nuntil {expires_at:%Y-%m-%d %H:%M} UTC")
+
+
+def _scope(group: str, store: Store) -> str:
+    """The scope of a role in an open group."""
+    known = store.groups.all_open()
+    for one in known:
+        if group == str(one.id):
+            return scope_of(one.id)
+    listed = ", ".join(f"{one.id} {one.name or one.theme}" for one in known) or "none yet"
+    raise Misused(f"no group {group[:LONGEST_SHOWN]} (known: {listed})")

@@ -3,6 +3,8 @@
 import html
 import re
 
+from markupsafe import Markup, escape
+
 _BREAK = re.compile(r"<br\s*/?>")
 _LINK = re.compile(r'<a href="([^"]*)">(.*?)</a>', re.DOTALL)
 _TAG = re.compile(r"(<[^>]+>)")
@@ -17,6 +19,13 @@ _UNSEEN = re.compile(
 _LOOSE = re.compile("(?<!\\S)[\u200c\u200d\ufe00-\ufe0f\U000e0000-\U000e01ef]+")
 _FRENCH_SPACE = re.compile(r" (?=[?!:;»])|(?<=«) ")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+# What people type for bold, italic and links; the signs of a mark touch the words inside.
+_MARKS = re.compile(
+    r"\[(?P<words>[^\[\]\n]+)\]\((?P<target>https?://[^\s<>\"()]+)\)"
+    r"|(?P<address>https?://[^\s<>\"«»]*[^\s<>\"«».,;:!?()*_'’…\[\]])"
+    r"|(?<![\w*])\*(?P<bold>[^\s*](?:[^*\n]*[^\s*])?)\*(?![\w*])"
+    r"|(?<!\w)_(?P<italic>[^\s_](?:[^_\n]*[^\s_])?)_(?!\w)"
+)
 
 
 def tidy(rendered: str) -> str:
@@ -33,10 +42,31 @@ def as_page(markup: str) -> str:
 
 
 def as_plain(markup: str) -> str:
-    """Markup as plain text; a link is followed by its address."""
+    """Markup as plain text; a link is followed by its address, unless that is what it shows."""
     text = _BREAK.sub("\n", markup)
-    text = _LINK.sub(lambda link: f"{link[2]} ({link[1]})", text)
+    text = _LINK.sub(lambda one: one[2] if one[2] == one[1] else f"{one[2]} ({one[1]})", text)
     return html.unescape(_TAG.sub("", text))
+
+
+def marked(typed: str) -> Markup:
+    """Typed text as markup: *bold*, _italic_, addresses and [words](address).
+
+    All that is typed is escaped; every tag is made here.
+    """
+    made, at = [], 0
+    for mark in _MARKS.finditer(typed):
+        made += [escape(typed[at : mark.start()]), _tagged(mark)]
+        at = mark.end()
+    return Markup("").join([*made, escape(typed[at:])])
+
+
+def _tagged(mark: re.Match[str]) -> Markup:
+    if mark["bold"]:
+        return Markup("<b>{}</b>").format(marked(mark["bold"]))
+    if mark["italic"]:
+        return Markup("<i>{}</i>").format(marked(mark["italic"]))
+    address = mark["target"] or mark["address"]
+    return Markup('<a href="{}">{}</a>').format(address, mark["words"] or address)
 
 
 def clean(typed: str) -> str:

@@ -26,6 +26,7 @@ class Incoming:
         choice: the action string of the button that was pressed; untrusted.
         message: the message that was pressed, if any.
         photos: already fetched, checked and re-encoded.
+        documents: PDF files, fetched and checked.
         problem: the name of the message that says why a photo could not be taken.
         digest: of the files as they came, to tell a repeated update from a reused id.
         joined: the person just arrived in the chat.
@@ -44,6 +45,7 @@ class Incoming:
     choice: str | None = None
     message: str | None = None
     photos: tuple[bytes, ...] = ()
+    documents: tuple[bytes, ...] = ()
     problem: str | None = None
     digest: str = ""
     joined: bool = False
@@ -109,6 +111,7 @@ class Reply:
         leaves: end the web session that asked.
         forget_from: delete this chat's messages from that one on.
         shows_report: the id of the report whose text this shows, so that it can be taken back.
+        shows_thread: the same, of a thread with the secretariat.
         arguments: the message's arguments.
     """
 
@@ -124,6 +127,7 @@ class Reply:
         leaves: bool = False,
         forget_from: int | None = None,
         shows_report: int | None = None,
+        shows_thread: int | None = None,
         **arguments: Any,
     ) -> None:
         self.words = None if name is None else Words(name, arguments)
@@ -134,6 +138,7 @@ class Reply:
         self.leaves = leaves
         self.forget_from = forget_from
         self.shows_report = shows_report
+        self.shows_thread = shows_thread
 
 
 def _label(label: Label | str) -> Label:

@@ -24,6 +24,7 @@ Who = Callable[[Request], bool]
 H = TypeVar("H", bound=Callable[..., Any])
 
 LONGEST_ID = "9" * 10
+LARGEST_ID = 2**31 - 1  # what a column of ids holds
 NEARLY = 0.75  # how alike a mistyped word and a command are (difflib's ratio)
 LONGEST_COMMAND = 30
 
@@ -145,7 +146,9 @@ def obey(name: str, request: Request, store: Store) -> Answer:
 
 def number(text: str) -> int:
     """An id or a position in an action."""
-    if not text.isascii() or not text.isdigit() or len(text) > 12:
+    if not text.isascii() or not text.isdigit() or len(text) > len(LONGEST_ID):
+        raise ValueError(text)
+    if int(text) > LARGEST_ID:
         raise ValueError(text)
     return int(text)
 

@@ -18,7 +18,7 @@ from bot.rendering import render, texts_for, title
 from bot.routing import Recipient
 from bot.settings import Settings
 from storage.database import Database, Unavailable
-from storage.deliveries import Claimed, Failure, PageEvent
+from storage.deliveries import Claimed, Failure, Outgoing, Placed, numbered
 from storage.people import Chat
 from storage.store import Store
 
@@ -82,25 +82,25 @@ class Sender:
         """Send one batch of what is due; return how many were claimed."""
         if not await self.database.read(lambda store: store.deliveries.is_due(self.clock.now())):
             return 0
-        events, calls, count = await self.database.write(self._claim)
-        for chat_id, platform, event in events:
-            self.platforms[platform].publish(chat_id, (event,))
+        placed, calls, count = await self.database.write(self._claim)
+        for platform, one in placed:
+            self.platforms[platform].publish(one.chat_id, (one.event,))
         for call in calls:
             await self._call(call)
         return count
 
-    def _claim(self, store: Store) -> tuple[list[tuple[int, str, PageEvent]], list[_Call], int]:
+    def _claim(self, store: Store) -> tuple[list[tuple[str, Placed]], list[_Call], int]:
         """Claim a batch. What goes on a web page is delivered by this very transaction."""
         now = self.clock.now()
         store.deliveries.release_lapsed(now)
         claimed = store.deliveries.claim(now)
         chats = _chats(store, claimed)
-        events: list[tuple[int, str, PageEvent]] = []
+        placed: list[tuple[str, Placed]] = []
         calls: list[_Call] = []
         for one in claimed:
             try:
                 with store.savepoint():
-                    placed = self._place(store, one, chats.get(one.id), now)
+                    goes = self._place(store, one, chats.get(one.id), now)
             except OperationalError:
                 raise
             except Exception:  # one that cannot be worded must not hold up the others
@@ -108,15 +108,16 @@ class Sender:
                 self._failed(store, one, Failure.unspeakable, now, final=False)
                 chats = _chats(store, claimed)  # what was undone let go of them
                 continue
-            if isinstance(placed, _Call):
-                calls.append(placed)
-            elif placed is not None:
-                events.append(placed)
-        return events, calls, len(claimed)
+            if isinstance(goes, _Call):
+                calls.append(goes)
+            elif goes is not None:
+                placed.append(goes)
+        store.deliveries.place_on_pages([one for _, one in placed])
+        return placed, calls, len(claimed)
 
     def _place(
         self, store: Store, claimed: Claimed, chat: Chat | None, now: datetime
-    ) -> _Call | tuple[int, str, PageEvent] | None:
+    ) -> _Call | tuple[str, Placed] | None:
         if claimed.expires_at is not None and claimed.expires_at <= now:
             store.deliveries.expired(claimed.id, now)
             return None
@@ -131,11 +132,12 @@ class Sender:
         if not platform.keeps_page:
             store.deliveries.freeze(claimed.id, body)
             return _Call(claimed, chat.id, chat.platform, chat.address, body)
-        event = store.deliveries.place_on_page(claimed, chat, body, now)
+        outgoing = Outgoing(body, claimed.operation, claimed.message)
+        [event] = numbered(chat, [outgoing], now)
         if body.get("choices"):
             entry = [event.message, NOTICE, title(body), body["choices"]]
             store.conversations.await_number(chat.id, entry)
-        return chat.id, chat.platform, event
+        return chat.platform, Placed(claimed.id, chat.id, event)
 
     def _word(
         self, store: Store, claimed: Claimed, chat: Chat, now: datetime

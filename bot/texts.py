@@ -1,8 +1,9 @@
 """Every word it says: Jinja2 macros under `locales/`, one file a noun, one macro a message."""
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -27,6 +28,15 @@ def _read(language: str, noun: str) -> str:
     return (files("locales") / language / f"{noun}.jinja").read_text("utf-8")
 
 
+@dataclass(frozen=True)
+class Clock:
+    """What the clock of a zone says, in words."""
+
+    zone: str
+    day: str
+    hour: str
+
+
 class Texts:
     """Renders messages in one language, with times in one zone."""
 
@@ -43,6 +53,9 @@ class Texts:
         self._environment.filters |= {
             "moment": self.moment,
             "day": self.day,
+            "clocks": self.clocks,
+            "local": self.local,
+            "hour": self.hour,
             "number": self.number,
             "listed": self.listed,
         }
@@ -96,6 +109,24 @@ class Texts:
         """« jeudi 14 janvier 2027 à 18 h (heure de Paris) »."""
         return _moment(at, self.zone, self.language)
 
+    def clocks(self, at: datetime, zones: Sequence[str] = ()) -> "list[Clock]":
+        """What the clock says at a moment: here first, then in the zones where it differs."""
+        shown: dict[datetime, Clock] = {}
+        for key in (self.zone.key, *zones):
+            local = at.astimezone(ZoneInfo(key))
+            day, hour = _day_and_hour(local, self.language)
+            shown.setdefault(local.replace(tzinfo=None), Clock(key, day, hour))
+        return list(shown.values())
+
+    def local(self, at: datetime) -> str:
+        """« jeudi 14 janvier 2027 à 18 h », as it is, without naming a zone."""
+        day, hour = _day_and_hour(at, self.language)
+        return f"{day} {'à' if self.language == 'fr' else 'at'} {hour}"
+
+    def hour(self, at: datetime) -> str:
+        """« 18 h », as it is."""
+        return _day_and_hour(at, self.language)[1]
+
     def day(self, at: datetime) -> str:
         return format_date(at.astimezone(self.zone).date(), "d MMMM y", locale=self.language)
 
@@ -114,13 +145,18 @@ class Texts:
 
 @lru_cache(1024)  # many people read of the same closing
 def _moment(at: datetime, zone: ZoneInfo, language: str) -> str:
-    local = at.astimezone(zone)
+    day, hour = _day_and_hour(at.astimezone(zone), language)
+    if language == "fr":
+        return f"{day} à {hour} (heure {_place(zone)})"
+    return f"{day} at {hour} ({_city(zone)} time)"
+
+
+def _day_and_hour(local: datetime, language: str) -> tuple[str, str]:
+    """« jeudi 14 janvier 2027 », « 18 h »."""
     day = format_date(local.date(), "EEEE d MMMM y", locale=language)
     if language == "fr":
-        clock = f"{local.hour} h" + (f" {local.minute:02d}" if local.minute else "")
-        return f"{day} à {clock} (heure {_place(zone)})"
-    clock = format_time(local.time(), "H:mm", locale=language)
-    return f"{day} at {clock} ({_city(zone)} time)"
+        return day, f"{local.hour} h" + (f" {local.minute:02d}" if local.minute else "")
+    return day, format_time(local.time(), "H:mm", locale=language)
 
 
 def _city(zone: ZoneInfo) -> str:

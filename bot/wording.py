@@ -4,11 +4,29 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from bot.documents.calendar import Entry, calendar_file
 from bot.messages import Label, Said, Words
 from bot.texts import Texts, normalise
+from storage.groups import WorkingGroup
+from storage.meetings import Meeting
+from storage.people import Person, Profile
 from storage.polls import ORGANISATIONS, Electorate, Poll, Vote
 from storage.recommendations import Draft
 from storage.store import Store
+
+
+def group_name(group: WorkingGroup) -> Label:
+    """A group's own name, or that of its theme."""
+    if group.name:
+        return Said(group.name)
+    return Words(f"recommendations.theme_{group.theme}")
+
+
+def person_name(person: Person) -> Label:
+    """What others see of a person: the name they gave, or else their profile."""
+    if person.name:
+        return Said(person.name)
+    return Words(f"people.profile_{person.profile or Profile.other}")
 
 
 @dataclass(frozen=True)
@@ -108,6 +126,26 @@ class Count:
 def listed(names: list[str]) -> list[str]:
     """Names in the order of a French dictionary, which sees no accents."""
     return sorted(names, key=normalise)
+
+
+def calendar_of(meeting: Meeting, group: WorkingGroup, texts: Texts) -> bytes:
+    """A meeting's calendar file: the same for everybody, in the language of the committee."""
+    named = {"group": group_name(group)}
+    entry = Entry(
+        uid=meeting.uid,
+        sequence=meeting.sequence,
+        made_at=meeting.called_at,
+        changed_at=meeting.changed_at,
+        starts_at=meeting.starts_at,
+        ends_at=meeting.ends_at,
+        title=texts.plain("meetings.calendar_title", named),
+        organizer=texts.plain("meetings.calendar_organizer", named),
+        place=meeting.place,
+        link=meeting.link,
+        description=meeting.agenda,
+        cancelled=meeting.cancelled_at is not None,
+    )
+    return calendar_file(entry)
 
 
 def chart_of(subject: Subject, count: Count, texts: Texts) -> bytes:

@@ -45,6 +45,12 @@ def name_of(code: str) -> str | None:
     return names().get(code)
 
 
+@cache
+def zones() -> dict[str, str]:
+    """The time zone of each académie or vice-rectorat, by code."""
+    return {row["code"]: row["timezone"] for row in _rows("academies")}
+
+
 def search(typed: str) -> Sequence[str]:
     """The codes of the académies that a text may mean, by name."""
     codes = {code for place in _places(typed) for code in place.codes}

@@ -5,10 +5,12 @@ from bot.messages import Label, Refused, Reply, Request, Words
 from bot.routing import COMMANDS, anyone, choice, command, member
 from bot.texts import LANGUAGES
 from storage.grants import Role
+from storage.groups import Belonging
 from storage.people import Profile
 from storage.store import Store
 
-SECRETARIAT = ("review", "draft", "poll")
+SHORT = 8  # choices of an ordinary menu
+SECRETARIAT = ("review", "threads", "draft", "poll", "broadcast")
 
 
 def _command(text: str) -> str:
@@ -39,13 +41,24 @@ def start(request: Request, store: Store) -> Reply:
 def menu(request: Request, store: Store) -> Reply:
     """What may be done, beginning with what was left unfinished."""
     if Role.secretariat in request.roles:
-        names = ["polls", *SECRETARIAT, "report", "my_reports", "settings"]
+        names = ["polls", "groups", *SECRETARIAT, "report", "my_reports", "settings"]
     else:
-        names = ["report", "my_reports", "polls", "settings", "privacy", "help"]
+        names = ["report", "my_reports", "polls", "groups", "settings", "privacy", "help"]
+    after_polls = names.index("polls") + 1
+    names[after_polls:after_polls] = _meetings(request, store)
+    if Role.secretariat not in request.roles and len(names) < SHORT:  # it is in the help too
+        names.append("write")
     choices = [do(name) for name in names]
     if store.conversations.draft(request.person, "report") is not None:
         choices.insert(0, ("form.resume:report", "people.go_on"))
     return Reply("people.menu", choices=choices)
+
+
+def _meetings(request: Request, store: Store) -> list[str]:
+    """What meetings there are to see, and to call."""
+    calls = bool(request.roles & {Role.secretariat, Role.chair})
+    belongs = Belonging.member in store.groups.of_person(request.person).values()
+    return [*(["meetings"] if calls or belongs else []), *(["meeting"] if calls else [])]
 
 
 @choice("people.menu")
@@ -55,7 +68,7 @@ def see_menu(request: Request, store: Store) -> Reply:
 
 @command("help", who=anyone)
 def help_(request: Request, store: Store) -> Reply:
-    return Reply("people.help", choices=[do("report"), do("menu")])
+    return Reply("people.help", choices=[do("report"), do("write"), do("menu")])
 
 
 @command("thanks", who=anyone)
@@ -73,12 +86,6 @@ def forget_kept(request: Request, store: Store) -> Reply:
     return Reply("people.kept_forgotten", choices=[do("report"), do("menu")])
 
 
-@command("stop", who=anyone)
-def stop(request: Request, store: Store) -> Reply:
-    """Nothing is sent unasked yet but news of one's own reports and votes: say how to end that."""
-    return Reply("people.stop", choices=[do("privacy"), do("leave"), do("menu")])
-
-
 @command("cancel", who=anyone)
 @command("back", who=anyone)
 @command("skip", who=anyone)
@@ -92,6 +99,7 @@ def settings(request: Request, store: Store) -> Reply:
     choices: list[tuple[str, Label | str]] = [
         (f"people.language:{language}", f"people.language_{language}") for language in LANGUAGES
     ]
+    choices.append(("broadcasts.kinds", "broadcasts.choose_kinds"))
     if _may_return(request, store):
         choices.append(("people.new_code", "people.new_code"))
     return Reply("people.settings", choices=choices)
@@ -133,6 +141,14 @@ def _may_return(request: Request, store: Store) -> bool:
         return False
     mandates = store.organisations.mandates_of(request.person, request.now)
     return not mandates and not store.grants.roles_of(request.person, request.now)
+
+
+def first_code(request: Request, store: Store) -> list[Reply]:
+    """The code by which somebody without a role comes back for an answer, said once."""
+    if request.incoming.session_id is None or request.roles:
+        return []
+    code = store.sessions.first_return_code(request.context.account_id, request.now)
+    return [] if code is None else [Reply("people.return_code", code=code)]
 
 
 @choice("people.invited", who=member)

@@ -12,6 +12,7 @@ from bot.messages import Label, Reply, Request, Words
 from bot.rendering import texts_for
 from bot.routing import anyone, choice, command
 from bot.texts import LANGUAGES, normalise
+from bot.wording import group_name
 from handlers import academies
 from handlers.people import do
 from storage.store import Store
@@ -55,6 +56,13 @@ def held(request: Request, store: Store) -> Reply:
         reports=store.reports.written_by(person.id),
         drafts=len(store.conversations.drafts_of(person.id)),
         ballots=store.polls.ballots_of(person.id),
+        letters=store.threads.count_of(person.id),
+        groups=[group_name(group) for group in store.groups.known_to(person.id)],
+        attendances=store.meetings.answers_of(person.id),
+        muted=[
+            Words("broadcasts.plural_of", {"kind": kind})
+            for kind in sorted(store.broadcasts.muted_by(person.id))
+        ],
         roles=[Words(f"people.role_{role}") for role in sorted(request.roles)],
         organisations=[names.get(mandate.organisation_id, "") for mandate in mandates],
         choices=[do("my_reports"), ("privacy.erase", "privacy.erase"), do("menu")],

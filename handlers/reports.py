@@ -10,7 +10,7 @@ from bot.markup import beginning
 from bot.messages import Attachment, Label, Refused, Reply, Request, Words
 from bot.routing import Recipient, anyone, choice, command, notice, number
 from handlers import academies
-from handlers.people import do
+from handlers.people import do, first_code
 from storage.people import Profile
 from storage.recommendations import Theme
 from storage.reports import Content, Level, Report, ReportKind, ReportState, Taken
@@ -61,12 +61,8 @@ def _submit(request: Request, store: Store, about: str, answers: Mapping[str, An
     person.profile, person.academie = profile, academie
     report = store.reports.submit(person.id, profile, academie, content, request.now)
     choices = [do("my_reports"), do("menu")]
-    replies = [Reply("reports.submitted", report=report, choices=choices)]
-    if request.incoming.session_id is not None and not request.roles:
-        code = store.sessions.first_return_code(request.context.account_id, request.now)
-        if code is not None:
-            replies.insert(1, Reply("people.return_code", code=code))
-    return replies
+    submitted = Reply("reports.submitted", report=report, choices=choices)
+    return [submitted, *first_code(request, store)]
 
 
 def _revised(

@@ -2,7 +2,7 @@
 
 from bot.settings import Settings
 from bot.ticker import Job
-from scheduled import broadcasts, meetings, polls, retention, reviews
+from scheduled import broadcasts, meetings, polls, retention, reviews, threads
 
 
 def jobs(settings: Settings) -> list[Job]:
@@ -12,5 +12,6 @@ def jobs(settings: Settings) -> list[Job]:
         *reviews.jobs(settings),
         *meetings.jobs(),
         *broadcasts.jobs(),
+        *threads.jobs(settings),
         *retention.jobs(settings),
     ]

@@ -13,6 +13,8 @@ DRAFTS = timedelta(days=30)
 SAID = timedelta(days=90)  # what stands on a page, as long as a session may sleep
 PASSERS_BY = timedelta(days=30)  # who looked and told nothing
 CONTACTS = timedelta(days=365)  # where somebody who told something is reached
+MEETINGS = timedelta(days=365)  # after their end
+THREADS = timedelta(days=365)  # after their end, or the last word
 THROTTLES = timedelta(days=1)
 
 
@@ -25,7 +27,10 @@ def sweep(store: Store, now: datetime) -> None:
     store.conversations.forget_updates(now - REDELIVERED)
     store.conversations.forget_drafts(now - DRAFTS)
     store.conversations.forget_said(now - DRAFTS)
+    store.broadcasts.forget_composed(now - DRAFTS)
     store.deliveries.forget_old(now - SAID)
+    store.meetings.forget_old(now - MEETINGS)
+    store.threads.forget_old(now - THREADS)
     store.sessions.forget_throttles(now - THROTTLES)
     store.sessions.forget_redemptions(now)
     store.sessions.end_idle(now)
@@ -34,7 +39,7 @@ def sweep(store: Store, now: datetime) -> None:
 
 
 def _forget_orphans(store: Store, now: datetime) -> None:
-    """Drop the photos that neither a report nor a draft holds."""
+    """Drop the photos that neither a report, nor a draft, nor a broadcast holds."""
     orphans = store.files.orphans(now - ORPHANS)
     held = {
         photo
@@ -42,6 +47,7 @@ def _forget_orphans(store: Store, now: datetime) -> None:
         for draft in store.conversations.drafts_of(person or 0)
         for photo in _photos(draft.state)
     }
+    held |= store.broadcasts.files_among([file.id for file in orphans])
     store.files.drop([file.id for file in orphans if file.id not in held])
 
 
@@ -55,9 +61,12 @@ def _photos(state: dict[str, Any]) -> list[int]:
 def _forget_silent(store: Store, now: datetime) -> None:
     """Forget who only looked, and later how to reach who told something. Members stay."""
     members = [store.organisations.members(now), store.grants.members(now)]
-    involved = [*members, store.reports.authors(), store.polls.people()]
+    told = [store.reports.authors(), store.polls.people(), store.groups.everybody()]
+    involved = [*members, *told, store.threads.writers()]
     for person in store.people.silent(now - PASSERS_BY, involved):
         store.erase(person, now)
     for person in store.people.silent(now - CONTACTS, members):
         store.deliveries.forget_person(person)
+        store.groups.forget_person(person)
+        store.meetings.forget_person(person)
         store.people.forget_contact(person)

@@ -166,7 +166,9 @@ _find = (
     .join(Account, Conversation.account_id == Account.id)
     .join(Person, Account.person_id == Person.id)
     .where(
+        Chat.platform.in_(bindparam("platforms", expanding=True)),
         Chat.address_index.in_(bindparam("chats", expanding=True)),
+        Account.platform.in_(bindparam("platforms", expanding=True)),
         Account.address_index.in_(bindparam("senders", expanding=True)),
     )
     .order_by(Chat.id)
@@ -175,7 +177,10 @@ _find = (
 # first: PostgreSQL would read the rows joined to one that it waited for as they were before.
 _lock = (
     select(Chat.id)
-    .where(Chat.address_index.in_(bindparam("chats", expanding=True)))
+    .where(
+        Chat.platform.in_(bindparam("platforms", expanding=True)),
+        Chat.address_index.in_(bindparam("chats", expanding=True)),
+    )
     .order_by(Chat.id)
     .with_for_update(key_share=True)
 )
@@ -229,11 +234,14 @@ class Conversations:
         self, places: Sequence[Place], now: datetime, *, lock: bool = True
     ) -> dict[Place, Context]:
         """Load who speaks in some conversations in one statement, and lock their chats."""
-        chats = [place.chat for place in places]
+        chats = {
+            "platforms": list({place.platform for place in places}),
+            "chats": [place.chat for place in places],
+        }
         if lock and dialect_of(self.session) != "sqlite":  # which has one writer at a time
-            execute(self.session, _lock, {"chats": chats}).all()
+            execute(self.session, _lock, chats).all()
         senders = [place.sender for place in places]
-        rows = execute(self.session, _find, {"chats": chats, "senders": senders})
+        rows = execute(self.session, _find, {**chats, "senders": senders})
         found = {}
         for platform, chat, sender, thread, count, started_at, *known in rows:
             context = Context(*known)

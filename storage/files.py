@@ -41,6 +41,11 @@ class Files:
         found = self.session.execute(wanted).first()
         return (found[0], found[1]) if found else None
 
+    def media_type(self, file_id: int) -> str | None:
+        """A file's media type; None if there is no such file."""
+        wanted = select(File.media_type).where(File.id == file_id)
+        return self.session.scalars(wanted).first()
+
     def attach(self, file_ids: list[int], report_id: int, person_id: int) -> None:
         """Tie a person's own files to their report; let go of those it held before."""
         mine = File.person_id == person_id
@@ -58,6 +63,10 @@ class Files:
 
     def drop_of_person(self, person_id: int) -> None:
         self.session.execute(delete(File).where(File.person_id == person_id))
+
+    def keep(self, file_id: int) -> None:
+        """A file goes out with a broadcast: it is the committee's from now on."""
+        self.session.execute(update(File).where(File.id == file_id).values(person_id=None))
 
     def orphans(self, before: datetime) -> list[File]:
         """A person's files sent before a moment that no report holds."""

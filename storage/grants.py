@@ -76,6 +76,29 @@ class Grants:
         reads = Grant.role.in_((Role.secretariat, Role.reviewer))
         return select(Grant.person_id).where(reads, Grant.active(now)).distinct()
 
+    def secretaries(self, now: datetime, *, besides: int | None = None) -> Select[int]:
+        """The people who answer for the secretariat, but for one."""
+        serves = (Grant.role == Role.secretariat) & Grant.active(now)
+        if besides is not None:
+            serves &= Grant.person_id != besides
+        return select(Grant.person_id).where(serves).distinct()
+
     def end(self, person_id: int, now: datetime) -> None:
         mine = (Grant.person_id == person_id) & Grant.active(now)
         self.session.execute(update(Grant).where(mine).values(ends_at=now))
+
+    def end_scope(
+        self,
+        scope: str,
+        now: datetime,
+        *,
+        person_id: int | None = None,
+        role: Role | None = None,
+    ) -> None:
+        """End what is held in one scope: by everybody, or a person; any role, or one."""
+        ending = update(Grant).where(Grant.scope == scope, Grant.active(now))
+        if person_id is not None:
+            ending = ending.where(Grant.person_id == person_id)
+        if role is not None:
+            ending = ending.where(Grant.role == role)
+        self.session.execute(ending.values(ends_at=now))

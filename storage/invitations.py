@@ -1,5 +1,6 @@
 """Invitations: a code gives a role and an organisation in one step."""
 
+from contextlib import suppress
 from datetime import datetime
 
 from sqlalchemy import ForeignKey, String, UniqueConstraint, update
@@ -7,6 +8,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.base import Base
 from storage.grants import Grants, Role
+from storage.groups import GroupClosed, Groups, group_of
 from storage.organisations import MandateKind, Organisations
 from storage.sessions import new_code, tidy_code
 from storage.types import BlindIndex, Instant, Named
@@ -32,6 +34,7 @@ class Invitations:
         self.session = session
         self.organisations = Organisations(session)
         self.grants = Grants(session)
+        self.groups = Groups(session)
 
     def invite(
         self,
@@ -93,7 +96,10 @@ class Invitations:
         return roles | mandates <= given
 
     def apply(self, invitation: Invitation, person_id: int, now: datetime) -> None:
-        """Give a person what an invitation promises: a role, and an organisation to speak for."""
+        """Give a person what an invitation promises: a role, and an organisation to speak for.
+
+        Whoever has a role in a group belongs to it, unless it was closed meanwhile.
+        """
         role = invitation.role
         if role in (Role.delegate, Role.substitute):
             assert invitation.organisation_id is not None
@@ -107,4 +113,8 @@ class Invitations:
             self.grants.give(
                 person_id, role, now, scope=invitation.scope, granted_by=invitation.created_by
             )
+            group_id = group_of(invitation.scope)
+            if group_id is not None:
+                with suppress(GroupClosed):
+                    self.groups.join(group_id, person_id, now, admitted=True)
         self.session.flush()

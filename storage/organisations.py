@@ -1,6 +1,6 @@
 """Organisations of the committee, their dated names, and who speaks for them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -125,6 +125,18 @@ class Organisations:
     def members(self, now: datetime) -> Select[int]:
         """The people who speak for an organisation."""
         return select(Mandate.person_id).where(Mandate.active(now))
+
+    def spoken_for(self, people: Sequence[int], now: datetime) -> dict[int, list[str]]:
+        """The organisations for which each of some people speaks, by person."""
+        wanted = (
+            select(Mandate.person_id, Mandate.organisation_id)
+            .where(Mandate.person_id.in_(people), Mandate.active(now))
+            .order_by(Mandate.id)
+        )
+        found: dict[int, list[str]] = {}
+        for person_id, organisation_id in self.session.execute(wanted):
+            found.setdefault(person_id, []).append(organisation_id)
+        return found
 
     def end_mandates(self, person_id: int, now: datetime) -> None:
         mine = (Mandate.person_id == person_id) & Mandate.active(now)

@@ -5,19 +5,20 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
 from storage.broadcasts import Broadcasts
 from storage.conversations import Conversations
 from storage.deliveries import Deliveries
 from storage.files import Files
+from storage.following import Following
 from storage.grants import Grants
 from storage.groups import Groups
 from storage.invitations import Invitations
 from storage.meetings import Meetings
 from storage.organisations import Organisations
-from storage.people import People
+from storage.people import People, Person
 from storage.polls import Polls
 from storage.recommendations import Recommendations
 from storage.reports import Report, Reports, ReportState
@@ -48,6 +49,7 @@ class Store:
         self.groups = Groups(session)
         self.meetings = Meetings(session)
         self.broadcasts = Broadcasts(session)
+        self.following = Following(session)
         self.threads = Threads(session)
 
     @contextmanager
@@ -81,6 +83,7 @@ class Store:
         self.files.drop_of_person(person_id)
         self.conversations.drop_drafts_of(person_id)
         self.conversations.drop_kept_of(person_id)
+        self._erase_threads(person_id, now)
         self.erased = True
 
     def erase(self, person_id: int, now: datetime) -> None:
@@ -93,8 +96,21 @@ class Store:
         self.people.forget_chats(person_id)
         self.deliveries.take_back(self.reports.erase_of(person_id), now)
         self.polls.forget_person(person_id)
+        self.groups.forget_person(person_id)
+        self.meetings.forget_person(person_id)
+        self.threads.release_claims(person_id)
+        self._erase_threads(person_id, now)
         self.conversations.drop_drafts_of(person_id)
+        self.broadcasts.forget_person(person_id)
         self.organisations.end_mandates(person_id, now)
         self.grants.end(person_id, now)
         self.people.erase(person_id, now)
         self.erased = True
+
+    def _erase_threads(self, person_id: int, now: datetime) -> None:
+        """Erase what a person wrote to the secretariat; who was to answer is told they left."""
+        threads, holders = self.threads.erase_of(person_id)
+        self.deliveries.take_back_threads(threads, now)
+        if holders:
+            told = select(Person.id).where(Person.id.in_(holders))
+            self.deliveries.notify("threads.left", {}, told, now)

@@ -104,7 +104,9 @@ def taken_port() -> Iterator[str]:
         (["invite", "--role", "delegate", "--organisation", "x", "--group", "y"], "--group"),
         (["invite", "--role", "delegate", "--organisation", "x"], "no organisation x"),
         (["invite", "--role", "member", "--uses", "3"], "serves once"),
-        (["invite", "--role", "chair", "--group", "g" * 90], "too long"),
+        (["invite", "--role", "chair", "--group", "7"], "no group 7 (known: 1 usages, 2 "),
+        (["invite", "--role", "chair", "--group", "g" * 90], "6 industry)"),
+        (["invite", "--role", "chair", "--group", ""], "no group (known: 1 usages"),
         (["invite", "--role", "member", "--days", "0"], "--days"),
     ],
 )
@@ -387,6 +389,17 @@ def test_an_invitation_as_json(migrated: Preau) -> None:
     invitation = json.loads(said.out)
     assert set(invitation) == {"code", "links", "expires"}
     assert invitation["links"]["web"] == f"http://[::1]:8080/#code={invitation['code']}"
+
+
+def test_an_invitation_to_a_group(migrated: Preau) -> None:
+    assert migrated("invite", "--role", "chair", "--group", "2").code == 0
+    with contextlib.closing(sqlite3.connect("preau.db")) as database:
+        [(role, scope)] = database.execute("SELECT role, scope FROM invitations")
+        assert (role, scope) == ("chair", "group:2")
+        database.execute("UPDATE working_groups SET closed_at = created_at WHERE id = 2")
+        database.commit()
+    said = migrated("invite", "--role", "chair", "--group", "2")
+    assert (said.code, "no group 2 (known: 1 usages, 3 " in line_of(said)) == (2, True)
 
 
 def test_doctor_tells_everything_at_once_and_touches_nothing(preau: Preau, tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """Fills an empty database with the demo's committee, from `data/*.toml`."""
 
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.resources import files
 from typing import Any
 
+from bot.demo import working
 from bot.dispatcher import NOTICE
 from bot.messages import Reply
 from bot.rendering import render, texts_for, title
@@ -26,6 +28,7 @@ from storage.store import Store
 PERSONAS = {"teacher": "t1", "parent": "p1", "delegate": "d1", "secretariat": "s1"}
 PLATFORM = "web"
 FOUNDED = timedelta(days=400)  # before now: every term has begun
+GROUPED = timedelta(days=90)  # before now: the groups have met
 WELCOMED = timedelta(days=30)  # before now: pages begin before the first vote that is told
 
 
@@ -44,9 +47,17 @@ def seed(store: Store, settings: Settings, now: datetime) -> None:
     drafts = _drafts(store, people, now)
     texts = texts_for(settings.language, settings.zone)
     told = _polls(store, people, drafts, now, texts)
+
+    def tell(at: datetime, notice: str, arguments: dict[str, Any], to: Iterable[int]) -> None:
+        told.append(_Told(at, notice, arguments, frozenset(to)))
+
+    working.seed_groups(store, _read("groups"), people, now - GROUPED)
+    working.seed_meetings(store, _read("meetings"), people, now, texts, tell)
+    working.seed_threads(store, _read("threads"), people, now, tell)
     for row in _read("people"):
         if "persona" in row:
             _fill_page(store, row, people[row["key"]], told, texts, now)
+    working.seed_broadcasts(store, _read("broadcasts"), people, now, texts)
 
 
 def _read(name: str) -> list[dict[str, Any]]:

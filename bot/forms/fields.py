@@ -211,12 +211,17 @@ class YesNo(Choose):
 
 @dataclass(frozen=True)
 class Photos(Field):
-    """Up to some photos, sent one by one or together: `Form.add_photos` keeps them as they come."""
+    """Up to some photos, sent one by one or together: `Form.add_photos` keeps them as they come.
+
+    Args:
+        documents: whether PDF files are taken too.
+    """
 
     by_label: ClassVar[bool] = True
     clear: ClassVar[str] = "forms.remove_photos"
 
     at_most: int = 5
+    documents: bool = False
 
     def read(self, given: Given) -> list[int]:
         if given.value == "enough" and self.begun(given):

@@ -122,7 +122,8 @@ class Filling:
 
     def take(self, given: Given) -> routing.Answer:
         """Take an answer; if it cannot be taken, say why and ask again."""
-        asked, given = self.asked, replace(given, now=self.request.now, zone=self.request.zone)
+        asked, known = self.asked, self._given()
+        given = replace(known, text=given.text, value=given.value)
         try:
             state = self.form.advance(self.state, given)
         except Problem as problem:
@@ -155,7 +156,8 @@ class Filling:
         if surplus:
             return Problem("forms.too_many_photos", at_most=field.at_most)
         if self.state.step != field.name:
-            self.note = Words("forms.photo_kept", {"form": self.title})
+            kept = "document" if self.request.incoming.documents else "photo"
+            self.note = Words(f"forms.{kept}_kept", {"form": self.title})
         return None
 
     def go(self, state: State) -> routing.Answer:
@@ -277,10 +279,14 @@ class Filling:
         ]
 
     def _photos(self) -> list[Attachment]:
-        kept = self.state.answers.get(self.form.photos.name) if self.form.photos else None
+        field = self.form.photos
+        kept = (self.state.answers.get(field.name) if field else None) or ()
+        if field is not None and field.documents:
+            types = [(one, self.store.files.media_type(one)) for one in kept]
+            return [attachment(one, media_type) for one, media_type in types if media_type]
         return [
             Attachment(photo, Words("forms.photo_name", {"rank": rank}))
-            for rank, photo in enumerate(kept or (), start=1)
+            for rank, photo in enumerate(kept, start=1)
         ]
 
     def _review_choices(self) -> list[tuple[str, Label]]:
@@ -293,6 +299,12 @@ class Filling:
         choices.append((self._action("change"), Words("forms.change")))
         choices.append((self._action("cancel"), Words("forms.cancel")))
         return choices
+
+
+def attachment(file_id: int, media_type: str) -> Attachment:
+    """A picture or a document, named for what it is."""
+    kind = "picture" if media_type.startswith("image/") else "document"
+    return Attachment(file_id, Words(f"forms.{kind}_name"), media_type)
 
 
 def open_form(opened: Open, request: Request, store: Store) -> routing.Answer:

@@ -1,6 +1,6 @@
 """The demo's committee, as each persona finds it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
@@ -8,10 +8,12 @@ from sqlalchemy import select
 from bot.demo.seed import PERSONAS, address_of, seed
 from bot.markup import as_plain
 from bot.settings import Settings
+from storage.broadcasts import BroadcastState
 from storage.database import Database
 from storage.deliveries import PageEvent
 from storage.people import Account, Chat
 from storage.store import Store
+from tests.people import Stage
 
 NOW = datetime(2027, 1, 11, 9, tzinfo=UTC)
 
@@ -54,14 +56,14 @@ def test_each_is_offered_first_what_they_come_for(
 
 
 def test_the_result_of_the_past_comes_before_the_open_votes(seeded: Database) -> None:
-    _, result, *opened = seeded.read_now(lambda store: page(store, "delegate"))
+    _, result, *told = seeded.read_now(lambda store: page(store, "delegate"))
     said = as_plain(result.body["markup"])
     assert said.startswith("Résultat (VOTE-")
     assert "11 organisations sur 11" in said
     assert "ARF" not in said, "the names are those of the day"
     assert result.body["files"], "it is drawn, too"
+    opened = [event for event in told if "Un vote est ouvert" in event.body["markup"]]
     assert len(opened) == 2
-    assert all("Un vote est ouvert" in event.body["markup"] for event in opened)
 
 
 def test_reports_are_in_every_state_of_a_review(seeded: Database) -> None:
@@ -76,3 +78,33 @@ def test_reports_are_in_every_state_of_a_review(seeded: Database) -> None:
         assert store.reports.decided_by(secretary)
 
     seeded.read_now(look)
+
+
+def test_a_broadcast_is_under_way_and_threads_wait(seeded: Database) -> None:
+    def look(store: Store) -> None:
+        [broadcast] = store.broadcasts.under_way()
+        progress = store.following.progress(broadcast, NOW)
+        assert broadcast.state is BroadcastState.paused
+        assert progress.on_page == 14
+        assert progress.remaining > 10
+        assert store.threads.count_waiting() == 3
+
+    seeded.read_now(look)
+
+
+async def test_moving_the_clock_shows_the_reminders_in_order(
+    seeded: Database, settings: Settings
+) -> None:
+    stage = Stage(settings, seeded, NOW)
+    await stage.open()
+    await stage.advance(timedelta(days=4))
+    await stage.close()
+    events = seeded.read_now(lambda store: page(store, "delegate"))
+    since = [event for event in events if event.at > NOW]
+    reminders = [event for event in since if "se réunit" in event.body["markup"]]
+    assert [event.at.isoformat()[5:16] for event in reminders] == [
+        "01-11T13:00",  # the day before
+        "01-12T12:00",  # the hour before
+        "01-13T09:00",
+        "01-14T08:00",
+    ]

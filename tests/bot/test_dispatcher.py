@@ -2,8 +2,10 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from bot import dispatcher
@@ -118,3 +120,27 @@ async def test_updates_that_wait_together_are_applied_apart(
         lambda store: [store.people.get(n).academie for n in range(1, 7)]
     )
     assert academies == [None] * 6
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_an_update_scans_no_table(stage: Stage) -> None:
+    """What it costs does not grow with the people, the chats or the deliveries there are."""
+    someone = await stage.newcomer()
+    said: list[tuple[str, Any]] = []
+    engine = stage.db.engine
+    event.listen(engine, "before_cursor_execute", lambda *seen: said.append((seen[2], seen[3])))
+    await someone.say("menu")
+    await someone.say("votes")
+    with engine.connect() as connection:
+        plans = [
+            (sql, str(row[3]))
+            for sql, given in said[:]
+            if sql.startswith(("SELECT", "UPDATE", "DELETE"))
+            for row in connection.exec_driver_sql(
+                f"EXPLAIN QUERY PLAN {sql}", given[0] if isinstance(given, list) else given
+            )
+        ]
+    assert len(plans) > 5
+    large = ("people", "accounts", "chats", "conversations", "updates", "deliveries", "notices")
+    scanned = [sql for sql, plan in plans if plan.startswith(tuple(f"SCAN {one}" for one in large))]
+    assert scanned == []

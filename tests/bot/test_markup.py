@@ -1,10 +1,12 @@
 """What people type is kept as they see it, and pages show it with French spacing."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.markup import as_page, beginning, clean
+from bot.markup import as_page, as_plain, beginning, clean, marked
 
 
 @pytest.mark.parametrize(
@@ -40,3 +42,47 @@ def test_a_beginning_is_one_short_line(text: str, at_most: int) -> None:
     shown = beginning(text, at_most)
     assert len(shown) <= at_most + 1
     assert "\n" not in shown
+
+
+@pytest.mark.parametrize(
+    ("typed", "markup"),
+    [
+        ("*gras* et _italique_", "<b>gras</b> et <i>italique</i>"),
+        ("*a _b_ c*", "<b>a <i>b</i> c</b>"),
+        ("*a _b* c_", "<b>a _b</b> c_"),
+        ("2*3*4, a_b_c, * * et _ _", "2*3*4, a_b_c, * * et _ _"),
+        ("<b>x</b> & y", "&lt;b&gt;x&lt;/b&gt; &amp; y"),
+        (
+            "Voir https://x.fr/a_b_c?d=1&e=2.",
+            'Voir <a href="https://x.fr/a_b_c?d=1&amp;e=2">https://x.fr/a_b_c?d=1&amp;e=2</a>.',
+        ),
+        ("[ici](https://x.fr)", '<a href="https://x.fr">ici</a>'),
+        ("[ici](javascript:x)", "[ici](javascript:x)"),
+        ('https://x.fr/"onload=x', '<a href="https://x.fr/">https://x.fr/</a>&#34;onload=x'),
+    ],
+)
+def test_what_is_typed_for_bold_and_links_becomes_markup(typed: str, markup: str) -> None:
+    assert marked(typed) == markup
+
+
+_OURS = re.compile(r'</?[bi]>|<a href="https?://[^"<>]+">|</a>')
+
+
+@given(st.text(alphabet="*_[]()<>&\"' ab\n:/.", max_size=40) | st.text(max_size=40))
+def test_no_tag_is_made_but_ours_and_each_is_closed(typed: str) -> None:
+    made = marked(f"{typed} https://x.fr {typed}")
+    assert not re.search("[<>]", _OURS.sub("", made))
+    opened: list[str] = []
+    for tag in _OURS.findall(made):
+        name = tag.strip("</>")[0]
+        if tag.startswith("</"):
+            assert opened.pop() == name
+        else:
+            opened.append(name)
+    assert opened == []
+
+
+def test_a_bare_address_is_said_once() -> None:
+    assert as_plain(marked("https://x.fr et [ici](https://y.fr)")) == (
+        "https://x.fr et ici (https://y.fr)"
+    )

@@ -24,7 +24,15 @@ def test_every_action_fits_a_button(name: str) -> None:
         assert len(action.encode()) <= LONGEST_ACTION, action
 
 
-@pytest.mark.parametrize("said", ["sondage", "projet", "modérer"])
+@pytest.mark.parametrize("text", ["", "-1", "²", "1e3", "2147483648", "9" * 5000])
+def test_what_no_id_can_be_is_refused(text: str) -> None:
+    """A column of ids would refuse it later, and less kindly."""
+    assert number("2147483647") == 2**31 - 1
+    with pytest.raises(ValueError, match=r".*"):
+        number(text)
+
+
+@pytest.mark.parametrize("said", ["sondage", "projet", "modérer", "courrier"])
 async def test_a_command_of_others_is_refused_kindly(stage: Stage, said: str) -> None:
     refused = await (await stage.newcomer()).say(said)
     assert "Votre compte ne permet pas cette action." in refused

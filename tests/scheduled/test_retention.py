@@ -11,9 +11,11 @@ from storage.conversations import Conversation, Draft, Update
 from storage.deliveries import Delivery, Notice
 from storage.files import File
 from storage.grants import Role
+from storage.groups import Membership
 from storage.people import Account, Chat, Person
 from storage.reports import Report
 from storage.sessions import WebSession
+from storage.threads import Thread, ThreadMessage
 from tests.bot.test_photos import encoded
 from tests.people import Stage, report
 
@@ -77,3 +79,25 @@ async def test_a_conversation_goes_after_ninety_days(stage: Stage) -> None:
     await after(stage, timedelta(days=60))
     assert (await count(stage, Delivery), await count(stage, Notice)) == (0, 0)
     assert await count(stage, WebSession) == 0
+
+
+async def test_who_is_in_a_group_stays_as_long_as_a_contact(stage: Stage) -> None:
+    await stage.newcomer()
+    now = stage.clock.now()
+    await stage.db.write(lambda store: store.groups.join(1, 1, now))
+    await after(stage, timedelta(days=31))
+    assert (await count(stage, Account), await count(stage, Membership)) == (1, 1)
+    await after(stage, timedelta(days=335))
+    assert (await count(stage, Account), await count(stage, Membership)) == (0, 0)
+
+
+async def test_a_thread_keeps_its_writer_for_a_year(stage: Stage) -> None:
+    parent = await stage.newcomer()
+    await parent.say("secrétariat")
+    await parent.say("Une question.")
+    await after(stage, timedelta(days=31))
+    assert (await count(stage, Account), await count(stage, Thread)) == (1, 1)
+    await after(stage, timedelta(days=333))
+    assert (await count(stage, Thread), await count(stage, ThreadMessage)) == (1, 1)
+    await after(stage, timedelta(days=2))
+    assert (await count(stage, Thread), await count(stage, ThreadMessage)) == (0, 0)

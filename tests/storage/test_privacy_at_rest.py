@@ -17,6 +17,8 @@ SECRETS = (
     "question-interne",
     "projet-secret",
     "raison-intime",
+    "message-intime",
+    "reponse-intime",
 )
 
 
@@ -49,6 +51,14 @@ async def scenario(stage: Stage) -> list[str]:
     await secretary.press("Pour")
     await secretary.press("Donner une raison")
     await secretary.say("raison-intime")
+    await parent.say("secrétariat")
+    await parent.press("Écrire autre chose")
+    await parent.say("message-intime")
+    await secretary.look()
+    await secretary.press("Lire la conversation")
+    await secretary.press("Répondre")
+    await secretary.say("reponse-intime")
+    await secretary.press("Envoyer la réponse")
     await parent.look()
     addresses = await stage.db.read(
         lambda store: [

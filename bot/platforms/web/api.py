@@ -15,6 +15,7 @@ from markupsafe import escape
 from bot.clock import Clock
 from bot.markup import as_page, as_plain
 from bot.messages import Incoming
+from bot.pdf import is_pdf, problem_with
 from bot.platforms.base import Outcome, Receiver
 from bot.platforms.web.bodies import ID, read_json, read_upload
 from bot.platforms.web.choices import (
@@ -41,6 +42,8 @@ from storage.sessions import Visitor
 LONGEST_TEXT = 20_000
 CHECKED = 15.0  # seconds after which an open stream checks its session again
 MOST_EVENTS = 200  # in one answer
+# What a page cannot show, and how such a file's name ends.
+_SAVED = {"text/calendar": "ics", "application/pdf": "pdf"}
 _KINDS = {Operation.send: "message", Operation.edit: "edit", Operation.delete: "delete"}
 
 
@@ -120,15 +123,19 @@ class Api:
         )
 
     async def _photo(self, request: web.Request, guest: Visitor) -> Outcome:
-        """Take a photo: looked at, then cleaned, then committed with its answer."""
+        """Take a photo or a PDF: looked at, then cleaned, then committed with its answer."""
         async with self._uploading:
             update_id, data = await read_upload(request)
         received_at = self.clock.now()
         digest = hashlib.sha256(data).hexdigest()
         incoming = self._said(guest, update_id, received_at, text="", digest=digest)
         with self.receiver.in_hand(received_at):
-            known = await self.receiver.wants_photo(incoming)
-            if known is None:
+            document = is_pdf(data)
+            known = await self.receiver.wants_photo(incoming, document=document)
+            if known is None and document:
+                problem = problem_with(data)
+                cleaned = {"problem": problem} if problem else {"documents": (data,)}
+            elif known is None:
                 cleaned = await self._cleaned(data)
             elif known.problem is not None:
                 cleaned = {"problem": known.problem}
@@ -280,8 +287,11 @@ class Api:
         if found is None:
             raise Denied("not_found", 404)
         media_type, content = found
-        cache = {"Cache-Control": "private, max-age=3600", "Content-Disposition": "inline"}
-        return web.Response(body=content, content_type=media_type, headers=cache)
+        ending = _SAVED.get(media_type)
+        shown = f'attachment; filename="preau.{ending}"' if ending else "inline"
+        cache = {"Cache-Control": "private, max-age=3600", "Content-Disposition": shown}
+        charset = "utf-8" if media_type.startswith("text/") else None
+        return web.Response(body=content, content_type=media_type, charset=charset, headers=cache)
 
 
 def _framed(number: int, event: dict[str, Any]) -> bytes:

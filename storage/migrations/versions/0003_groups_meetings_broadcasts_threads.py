@@ -28,6 +28,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["person_id"], ["people.id"], name="fk_mutes_person_id"),
         sa.PrimaryKeyConstraint("person_id", "kind", name="pk_mutes"),
     )
+    op.create_index("ix_mutes_kind_since", "mutes", ["kind", "since"], unique=False)
     op.create_table(
         "working_groups",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -53,11 +54,13 @@ def upgrade() -> None:
         sa.Column("place", sa.LargeBinary(), nullable=True),
         sa.Column("link", sa.LargeBinary(), nullable=True),
         sa.Column("agenda", sa.LargeBinary(), nullable=True),
+        sa.Column("file_id", sa.Integer(), nullable=True),
         sa.Column("called_by", sa.Integer(), nullable=True),
         sa.Column("called_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["called_by"], ["people.id"], name="fk_meetings_called_by"),
+        sa.ForeignKeyConstraint(["file_id"], ["files.id"], name="fk_meetings_file_id"),
         sa.ForeignKeyConstraint(["group_id"], ["working_groups.id"], name="fk_meetings_group_id"),
         sa.PrimaryKeyConstraint("id", name="pk_meetings"),
         sa.UniqueConstraint("uid", name="uq_meetings_uid"),
@@ -95,6 +98,7 @@ def upgrade() -> None:
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("notice_id", sa.Integer(), nullable=True),
         sa.Column("total", sa.Integer(), nullable=True),
+        sa.Column("counts", sa.LargeBinary(), nullable=True),
         sa.ForeignKeyConstraint(["composed_by"], ["people.id"], name="fk_broadcasts_composed_by"),
         sa.ForeignKeyConstraint(["confirmed_by"], ["people.id"], name="fk_broadcasts_confirmed_by"),
         sa.ForeignKeyConstraint(
@@ -112,6 +116,14 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("state IN ('confirmed', 'leaving', 'paused')"),
         postgresql_where=sa.text("state IN ('confirmed', 'leaving', 'paused')"),
+    )
+    op.create_index(
+        "ix_broadcasts_ending",
+        "broadcasts",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'cancelled' AND ended_at IS NULL"),
+        postgresql_where=sa.text("state = 'cancelled' AND ended_at IS NULL"),
     )
     op.create_table(
         "meeting_answers",
@@ -155,21 +167,19 @@ def upgrade() -> None:
     op.create_table(
         "threads",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("person_id", sa.Integer(), nullable=True),
-        sa.Column("broadcast_id", sa.Integer(), nullable=True),
+        sa.Column("person_id", sa.Integer(), nullable=False),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("waits_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("claimed_by", sa.Integer(), nullable=True),
         sa.Column("claimed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("read_to", sa.Integer(), nullable=True),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["broadcast_id"], ["broadcasts.id"], name="fk_threads_broadcast_id"
-        ),
         sa.ForeignKeyConstraint(["claimed_by"], ["people.id"], name="fk_threads_claimed_by"),
         sa.ForeignKeyConstraint(["person_id"], ["people.id"], name="fk_threads_person_id"),
         sa.PrimaryKeyConstraint("id", name="pk_threads"),
     )
     op.create_index("ix_threads_closed_at", "threads", ["closed_at"], unique=False)
+    op.create_index("ix_threads_person_id", "threads", ["person_id"], unique=False)
     op.create_index(
         "ix_threads_waiting",
         "threads",
@@ -190,6 +200,7 @@ def upgrade() -> None:
         "thread_messages",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("thread_id", sa.Integer(), nullable=False),
+        sa.Column("broadcast_id", sa.Integer(), nullable=True),
         sa.Column("answered_by", sa.Integer(), nullable=True),
         sa.Column("is_answer", sa.Boolean(), nullable=False),
         sa.Column("text", sa.LargeBinary(), nullable=False),
@@ -198,11 +209,26 @@ def upgrade() -> None:
             ["answered_by"], ["people.id"], name="fk_thread_messages_answered_by"
         ),
         sa.ForeignKeyConstraint(
+            ["broadcast_id"],
+            ["broadcasts.id"],
+            name="fk_thread_messages_broadcast_id",
+            ondelete="SET NULL",
+        ),
+        sa.ForeignKeyConstraint(
             ["thread_id"], ["threads.id"], name="fk_thread_messages_thread_id", ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name="pk_thread_messages"),
     )
     op.create_index("ix_thread_messages_thread_id", "thread_messages", ["thread_id"], unique=False)
+    op.add_column("deliveries", sa.Column("thread_id", sa.Integer(), nullable=True))
+    op.create_index(
+        "ix_deliveries_thread_id",
+        "deliveries",
+        ["thread_id"],
+        unique=False,
+        sqlite_where=sa.text("thread_id IS NOT NULL"),
+        postgresql_where=sa.text("thread_id IS NOT NULL"),
+    )
     op.drop_index("ix_deliveries_waiting", "deliveries")
     op.create_index(
         "ix_deliveries_waiting",
@@ -215,7 +241,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_deliveries_broadcast",
         "deliveries",
-        ["notice_id", "id"],
+        ["notice_id", "due_at", "id"],
         unique=False,
         sqlite_where=sa.text("state = 'waiting' AND kind = 'broadcast'"),
         postgresql_where=sa.text("state = 'waiting' AND kind = 'broadcast'"),
@@ -240,16 +266,20 @@ def downgrade() -> None:
         sqlite_where=sa.text("state = 'waiting'"),
         postgresql_where=sa.text("state = 'waiting'"),
     )
+    op.drop_index("ix_deliveries_thread_id", "deliveries")
+    op.drop_column("deliveries", "thread_id")
     op.drop_index("ix_thread_messages_thread_id", "thread_messages")
     op.drop_table("thread_messages")
     op.drop_index("uq_threads_open", "threads")
     op.drop_index("ix_threads_waiting", "threads")
+    op.drop_index("ix_threads_person_id", "threads")
     op.drop_index("ix_threads_closed_at", "threads")
     op.drop_table("threads")
     op.drop_index("ix_reminders_due", "reminders")
     op.drop_table("reminders")
     op.drop_index("ix_meeting_answers_person_id", "meeting_answers")
     op.drop_table("meeting_answers")
+    op.drop_index("ix_broadcasts_ending", "broadcasts")
     op.drop_index("ix_broadcasts_under_way", "broadcasts")
     op.drop_table("broadcasts")
     op.drop_index("ix_memberships_person_id", "memberships")
@@ -258,4 +288,5 @@ def downgrade() -> None:
     op.drop_index("ix_meetings_group_id", "meetings")
     op.drop_table("meetings")
     op.drop_table("working_groups")
+    op.drop_index("ix_mutes_kind_since", "mutes")
     op.drop_table("mutes")

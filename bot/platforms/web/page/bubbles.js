@@ -117,7 +117,8 @@ export function fill(bubble, event, choose) {
 export function mine(text, photo) {
   const bubble = element('article', { class: 'bubble mine', dir: 'auto', 'aria-live': 'off' });
   bubble.append(unseen(`${words.me} : `), text);
-  if (photo) {
+  if (photo && !photo.type.startsWith('image/')) bubble.append(photo.name || 'PDF');
+  else if (photo) {
     const url = URL.createObjectURL(photo);
     bubble.append(element('img', { src: url, alt: '', class: 'thumbnail' }));
   }

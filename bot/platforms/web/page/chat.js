@@ -62,7 +62,7 @@ const choose = (pressed) => send(pressed);
 async function sendPhotos(files) {
   if (files.length > MOST_PHOTOS) view.notify(words.too_many_photos);
   for (const file of files.slice(0, MOST_PHOTOS)) {
-    const small = await shrink(file).catch(() => null);
+    const small = file.type === 'application/pdf' ? file : await shrink(file).catch(() => null);
     if (small) send({ photo: true }, small);
     else view.notify(words.photo_unreadable);
   }
@@ -225,6 +225,8 @@ by('log').addEventListener('keydown', (event) => {
   if (from && step && !view.moveAmongChoices(from, step) && step > 0) text.focus();
   if (event.key === 'Escape') text.focus();
 });
+// A phone would then offer its files instead of its camera.
+if (matchMedia('(pointer: fine)').matches) by('photo').accept += ',application/pdf';
 by('photo').addEventListener('change', () => {
   const files = [...by('photo').files];
   by('photo').value = '';

@@ -1,1 +1,0 @@
-"""Broadcasts: composing, previewing, confirming and following one; stopping them for oneself."""

@@ -1,0 +1,109 @@
+"""Confirming a broadcast and following it on one card, for the secretariat."""
+
+from bot.messages import Label, Refused, Reply, Request
+from bot.routing import choice, number, secretariat
+from handlers.broadcasts.composing import composed, confirmed_already
+from handlers.broadcasts.telling import first_words, whom
+from handlers.people import do
+from storage.broadcasts import Broadcast, BroadcastState
+from storage.store import Store
+
+Choices = list[tuple[str, Label | str]]
+
+PAUSE = ("pause", "broadcasts.pause")
+RESUME = ("resume", "broadcasts.resume")
+CANCEL = ("cancel", "broadcasts.cancel")
+REFRESH = ("refresh", "broadcasts.refresh")
+# What may be done on the card, by state.
+ON_CARD = {
+    BroadcastState.confirmed: (("cancel_now", "broadcasts.cancel_before"), REFRESH),
+    BroadcastState.leaving: (REFRESH, PAUSE, CANCEL),
+    BroadcastState.paused: (RESUME, CANCEL, REFRESH),
+}
+
+
+@choice("broadcasts.confirm", number, who=secretariat)
+def confirm(request: Request, store: Store, broadcast_id: int) -> Reply:
+    """It leaves in a minute. Of two who confirm, one does."""
+    found = composed(store, broadcast_id)
+    if not store.broadcasts.count(found.whom, found.kind, request.now):
+        again: Choices = [(f"broadcasts.rewrite:{found.id}", "broadcasts.rewrite")]
+        raise Refused("broadcasts.nobody", to=whom(found.whom, store, request.now), choices=again)
+    if not store.broadcasts.confirm(found.id, request.person, request.now):
+        raise confirmed_already(found, store)
+    if found.file_id is not None:
+        store.files.keep(found.file_id)
+    return card(found, request, store)
+
+
+@choice("broadcasts.follow", number, who=secretariat)
+def follow(request: Request, store: Store, broadcast_id: int) -> Reply:
+    return card(_confirmed(store, broadcast_id), request, store, replace=False)
+
+
+@choice("broadcasts.refresh", number, who=secretariat)
+def refresh(request: Request, store: Store, broadcast_id: int) -> Reply:
+    return card(_confirmed(store, broadcast_id), request, store)
+
+
+@choice("broadcasts.pause", number, who=secretariat)
+def pause(request: Request, store: Store, broadcast_id: int) -> Reply:
+    """Pause it; of one that is not leaving any more, the card says what became of it."""
+    found = _confirmed(store, broadcast_id)
+    store.broadcasts.pause(found.id)
+    return card(found, request, store)
+
+
+@choice("broadcasts.resume", number, who=secretariat)
+def resume(request: Request, store: Store, broadcast_id: int) -> Reply:
+    found = _confirmed(store, broadcast_id)
+    store.broadcasts.resume(found.id)
+    return card(found, request, store)
+
+
+@choice("broadcasts.cancel", number, who=secretariat)
+def cancel(request: Request, store: Store, broadcast_id: int) -> Reply:
+    """Ask once more: what has left cannot be taken back."""
+    found = _confirmed(store, broadcast_id)
+    if found.state not in (BroadcastState.leaving, BroadcastState.paused):
+        return card(found, request, store)
+    choices: Choices = [
+        (f"broadcasts.refresh:{found.id}", "broadcasts.keep_sending"),
+        (f"broadcasts.cancel_now:{found.id}", "broadcasts.cancel_now"),
+    ]
+    progress = store.following.progress(found, request.now)
+    return Reply("broadcasts.confirm_cancel", progress=progress, choices=choices, replace=True)
+
+
+@choice("broadcasts.cancel_now", number, who=secretariat)
+def cancel_now(request: Request, store: Store, broadcast_id: int) -> Reply:
+    found = _confirmed(store, broadcast_id)
+    store.broadcasts.cancel(found.id, request.now)
+    return card(found, request, store)
+
+
+def card(found: Broadcast, request: Request, store: Store, *, replace: bool = True) -> Reply:
+    """How far it has come, and what may be done about it; it takes its own place."""
+    choices: Choices = [
+        (f"broadcasts.{verb}:{found.id}", label) for verb, label in ON_CARD.get(found.state, ())
+    ]
+    if found.state is BroadcastState.cancelled and found.ended_at is None:
+        choices.append((f"broadcasts.refresh:{found.id}", "broadcasts.refresh"))
+    by = store.people.get(found.confirmed_by).name if found.confirmed_by else None
+    return Reply(
+        "broadcasts.card",
+        broadcast=found,
+        beginning=first_words(found),
+        to=whom(found.whom, store, request.now),
+        by=by,
+        progress=store.following.progress(found, request.now),
+        choices=[*choices, do("broadcast", "broadcasts.back")],
+        replace=replace,
+    )
+
+
+def _confirmed(store: Store, broadcast_id: int) -> Broadcast:
+    found = store.broadcasts.get(broadcast_id)
+    if found is None or found.state is BroadcastState.composed:
+        raise Refused("people.stale_choice")
+    return found

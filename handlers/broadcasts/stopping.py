@@ -1,0 +1,64 @@
+"""Receiving no more broadcasts, all of them or one kind, and receiving them again."""
+
+from bot.messages import Label, Reply, Request
+from bot.routing import anyone, choice, command
+from handlers.people import do
+from storage.broadcasts import BroadcastKind
+from storage.store import Store
+
+ALL = "all"
+
+
+def _kinds(text: str) -> tuple[BroadcastKind, ...]:
+    """One kind, or all of them."""
+    return tuple(BroadcastKind) if text == ALL else (BroadcastKind(text),)
+
+
+@command("stop", who=anyone)
+def stop(request: Request, store: Store) -> Reply:
+    """All of them at once; each kind can be taken back."""
+    store.broadcasts.mute(request.person, BroadcastKind, request.now)
+    choices: list[tuple[str, Label | str]] = [
+        (f"broadcasts.unmute:{ALL}", "broadcasts.unmute_all"),
+        ("broadcasts.kinds", "broadcasts.choose_kinds"),
+        do("privacy"),
+        do("leave"),
+        do("menu"),
+    ]
+    return Reply("broadcasts.stopped", choices=choices)
+
+
+@choice("broadcasts.kinds")
+def kinds(request: Request, store: Store) -> Reply:
+    """What a person receives, and what not."""
+    return _shown(request, store, replace=False)
+
+
+@choice("broadcasts.mute", _kinds)
+def mute(request: Request, store: Store, muted: tuple[BroadcastKind, ...]) -> Reply:
+    """From the message itself: it stays, and the answer comes after it."""
+    store.broadcasts.mute(request.person, muted, request.now)
+    return _shown(request, store, replace=False)
+
+
+@choice("broadcasts.unmute", _kinds)
+def unmute(request: Request, store: Store, muted: tuple[BroadcastKind, ...]) -> Reply:
+    store.broadcasts.unmute(request.person, muted)
+    return _shown(request, store, replace=True)
+
+
+def _shown(request: Request, store: Store, *, replace: bool) -> Reply:
+    muted = store.broadcasts.muted_by(request.person)
+    choices: list[tuple[str, Label | str]] = [
+        (f"broadcasts.unmute:{kind}", f"broadcasts.unmute_{kind}")
+        if kind in muted
+        else (f"broadcasts.mute:{kind}", f"broadcasts.mute_{kind}")
+        for kind in BroadcastKind
+    ]
+    return Reply(
+        "broadcasts.kinds",
+        received=[kind for kind in BroadcastKind if kind not in muted],
+        muted=[kind for kind in BroadcastKind if kind in muted],
+        choices=[*choices, do("menu")],
+        replace=replace,
+    )

@@ -1,1 +1,0 @@
-"""Working groups: what there is, joining and leaving, and who leads them."""

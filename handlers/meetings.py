@@ -1,1 +1,0 @@
-"""Meetings: calling one, saying whether one comes, moving and cancelling it."""

@@ -1,0 +1,278 @@
+"""A meeting as its group sees it: when, where, and whether one comes, said in one tap."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bot.documents.calendar import MEDIA_TYPE
+from bot.messages import Attachment, Label, Refused, Reply, Request, Words
+from bot.routing import Recipient, anyone, choice, command, notice, number
+from bot.wording import group_name
+from handlers import academies
+from handlers.people import do
+from storage.grants import Role
+from storage.groups import Belonging
+from storage.meetings import Attendance, Meeting
+from storage.store import Store
+
+Choices = list[tuple[str, Label | str]]
+
+
+@dataclass(frozen=True)
+class View:
+    """A meeting as one person sees it.
+
+    Attributes:
+        zones: the time zones that matter to them, besides that of the committee.
+        answer: what they said about coming.
+        counts: how many members gave each answer, for those who lead.
+    """
+
+    meeting: Meeting
+    group: Label
+    zones: list[str]
+    answer: Attendance | None = None
+    counts: Mapping[Attendance | None, int] | None = None
+
+    @classmethod
+    def of(cls, meeting: Meeting, store: Store, person: int, *, leads: bool = False) -> "View":
+        group = store.groups.get(meeting.group_id)
+        assert group is not None
+        own = academies.zones().get(store.people.get(person).academie or "")
+        return cls(
+            meeting=meeting,
+            group=group_name(group),
+            zones=[meeting.zone, *([own] if own else [])],
+            answer=store.meetings.answer_of(meeting.id, person),
+            counts=store.meetings.counts(meeting) if leads else None,
+        )
+
+
+@command("meetings", who=anyone)
+def meetings(request: Request, store: Store) -> Reply:
+    """The next meetings of the groups one belongs to, or leads."""
+    upcoming = store.meetings.upcoming(_groups_of(request, store), request.now)
+    if len(upcoming) == 1:
+        return shown(upcoming[0], request, store)
+    lines: Choices = [
+        (
+            f"meetings.show:{one.id}",
+            Words("meetings.line", {"view": View.of(one, store, request.person)}),
+        )
+        for one in upcoming
+    ]
+    if caller(request):
+        lines.append(do("meeting"))
+    return Reply("meetings.list", count=len(upcoming), choices=[*lines, do("menu")])
+
+
+def _groups_of(request: Request, store: Store) -> list[int] | None:
+    """The groups whose meetings one sees; None for all of them."""
+    if is_secretariat(request):
+        return None
+    standing = store.groups.of_person(request.person)
+    belongs = [group for group, state in standing.items() if state is Belonging.member]
+    led = store.groups.led_by(request.person, request.now) if caller(request) else []
+    return [*belongs, *led]
+
+
+@choice("meetings.show", number)
+def show(request: Request, store: Store, meeting_id: int) -> Reply:
+    return shown(found(store, meeting_id), request, store)
+
+
+def shown(meeting: Meeting, request: Request, store: Store) -> Reply:
+    """A meeting with what can be done about it, for whoever may see it."""
+    return card(meeting, store, request.person, request.now, leads=may_see(meeting, request, store))
+
+
+def may_see(meeting: Meeting, request: Request, store: Store) -> bool:
+    """Refuse who has nothing to do with a meeting; say whether they lead its group."""
+    if leads(meeting.group_id, request, store):
+        return True
+    if not store.groups.is_member(meeting.group_id, request.person):
+        raise Refused("meetings.not_member", choices=[do("meetings"), do("menu")])
+    return False
+
+
+def card(
+    meeting: Meeting,
+    store: Store,
+    person: int,
+    now: datetime,
+    name: str = "meetings.card",
+    *,
+    leads: bool = False,
+    replace: bool = False,
+    acknowledge: Words | None = None,
+    **arguments: Any,
+) -> Reply:
+    """A meeting, one tap a choice, and its calendar file."""
+    view = View.of(meeting, store, person, leads=leads)
+    holds = meeting.cancelled_at is None and meeting.ends_at > now
+    choices: Choices = []
+    if holds and store.groups.is_member(meeting.group_id, person):
+        choices += [
+            (f"meetings.answer:{meeting.id}:{meeting.version}:{one}", _answer_label(one, view))
+            for one in Attendance
+            if one is not Attendance.remotely or meeting.link is not None
+        ]
+    if holds and leads:
+        choices += [
+            (f"meetings.remind:{meeting.id}", "meetings.remind"),
+            (f"meetings.move:{meeting.id}", "meetings.move"),
+            (f"meetings.edit:{meeting.id}", "meetings.edit"),
+            (f"meetings.cancel:{meeting.id}", "meetings.cancel"),
+        ]
+    return Reply(
+        name,
+        view=view,
+        **arguments,
+        files=calendar_in(view),
+        choices=choices or [do("meetings"), do("menu")],
+        replace=replace,
+        acknowledge=acknowledge,
+    )
+
+
+def calendar_in(view: View) -> list[Attachment]:
+    """The file that puts a meeting into one's own calendar, or takes it out."""
+    if view.meeting.file_id is None:
+        return []
+    label = Words("meetings.calendar", {"view": view})
+    return [Attachment(view.meeting.file_id, label, MEDIA_TYPE)]
+
+
+def _answer_label(answer: Attendance, view: View) -> Label:
+    label = Words(f"meetings.{answer}")
+    return Words("meetings.chosen", {"answer": label}) if answer is view.answer else label
+
+
+def _attendance(text: str) -> Attendance:
+    return Attendance(text)
+
+
+@choice("meetings.answer", number, number, _attendance)
+def answer(
+    request: Request, store: Store, meeting_id: int, version: int, said: Attendance
+) -> Reply:
+    """Keep what one says about coming; the card takes it up in place."""
+    received = request.incoming.received_at
+    kept = store.meetings.answer(meeting_id, version, request.person, said, received)
+    meeting = found(store, meeting_id)
+    if not kept:
+        raise _not_kept(meeting, version, request, store)
+    return card(
+        meeting,
+        store,
+        request.person,
+        request.now,
+        leads=leads(meeting.group_id, request, store),
+        replace=True,
+        acknowledge=Words("meetings.noted", {"answer": Words(f"meetings.{said}")}),
+    )
+
+
+def _not_kept(meeting: Meeting, version: int, request: Request, store: Store) -> Refused:
+    """Why an answer was not kept, and what can be done instead."""
+    onward = [do("meetings"), do("menu")]
+    view = View.of(meeting, store, request.person)
+    group = store.groups.get(meeting.group_id)
+    if not store.groups.is_member(meeting.group_id, request.person):
+        return Refused("meetings.not_member", choices=onward)
+    if meeting.cancelled_at is not None:
+        return Refused("meetings.is_cancelled", view=view, choices=onward)
+    if meeting.ends_at <= request.incoming.received_at:
+        return Refused("meetings.is_over", view=view, choices=onward)
+    if group is not None and group.closed_at is not None:
+        return Refused("meetings.group_closed", group=view.group, choices=onward)
+    again = (f"meetings.show:{meeting.id}", "meetings.see")
+    if version != meeting.version:
+        return Refused("meetings.moved_since", view=view, choices=[again, *onward])
+    return Refused("meetings.no_link", choices=[again, *onward])
+
+
+def found(store: Store, meeting_id: int) -> Meeting:
+    meeting = store.meetings.get(meeting_id)
+    if meeting is None:
+        raise Refused("people.stale_choice", choices=[do("meetings"), do("menu")])
+    return meeting
+
+
+def is_secretariat(request: Request) -> bool:
+    return Role.secretariat in request.roles
+
+
+def caller(request: Request) -> bool:
+    """Who may call a meeting of some group; of which one is checked with the group."""
+    return bool(request.roles & {Role.secretariat, Role.chair})
+
+
+def leads(group_id: int, request: Request, store: Store) -> bool:
+    """Whether one may call, move and cancel the meetings of a group, here and now."""
+    if is_secretariat(request):
+        return True
+    return caller(request) and store.groups.leads(group_id, request.person, request.now)
+
+
+def _for_member(
+    meeting: Meeting | None, name: str, recipient: Recipient, store: Store, **arguments: Any
+) -> Reply | None:
+    """News of a meeting for a member of its group, as long as they can be of use."""
+    if meeting is None or meeting.ends_at <= recipient.now:
+        return None
+    if not store.groups.is_member(meeting.group_id, recipient.person_id):
+        return None
+    return card(meeting, store, recipient.person_id, recipient.now, name, **arguments)
+
+
+def _of_sequence(store: Store, meeting_id: int, sequence: int) -> Meeting | None:
+    """A meeting, if it was not changed since: else newer news follow."""
+    meeting = store.meetings.get(meeting_id)
+    return meeting if meeting is not None and meeting.sequence == sequence else None
+
+
+@notice("meetings.called")
+def told_called(recipient: Recipient, store: Store, meeting: int, sequence: int) -> Reply | None:
+    as_called = _of_sequence(store, meeting, sequence)
+    return _for_member(as_called, "meetings.called", recipient, store)
+
+
+@notice("meetings.changed")
+def told_changed(recipient: Recipient, store: Store, meeting: int, sequence: int) -> Reply | None:
+    as_changed = _of_sequence(store, meeting, sequence)
+    return _for_member(as_changed, "meetings.changed", recipient, store)
+
+
+@notice("meetings.moved")
+def told_moved(
+    recipient: Recipient, store: Store, meeting: int, sequence: int, was: str
+) -> Reply | None:
+    as_moved, before = _of_sequence(store, meeting, sequence), datetime.fromisoformat(was)
+    return _for_member(as_moved, "meetings.moved", recipient, store, was=before)
+
+
+@notice("meetings.cancelled")
+def told_cancelled(recipient: Recipient, store: Store, meeting: int) -> Reply | None:
+    return _for_member(store.meetings.get(meeting), "meetings.is_cancelled", recipient, store)
+
+
+@notice("meetings.reminder")
+def told_reminder(recipient: Recipient, store: Store, meeting: int, version: int) -> Reply | None:
+    """A reminder of that schedule and no other, and not for who is not coming."""
+    if store.meetings.answer_of(meeting, recipient.person_id) is Attendance.not_coming:
+        return None
+    return told_reminded(recipient, store, meeting, version)
+
+
+@notice("meetings.reminded")
+def told_reminded(recipient: Recipient, store: Store, meeting: int, version: int) -> Reply | None:
+    """What somebody who leads wanted to be recalled: also to who said no."""
+    found = store.meetings.get(meeting)
+    if found is None or found.version != version or found.cancelled_at is not None:
+        return None
+    group = store.groups.get(found.group_id)
+    if group is None or group.closed_at is not None or found.starts_at <= recipient.now:
+        return None
+    return _for_member(found, "meetings.reminder", recipient, store)

@@ -1,0 +1,121 @@
+"""Reminding people of a meeting now, and cancelling it: for who leads the group."""
+
+from datetime import timedelta
+
+from sqlalchemy import Select
+
+from bot.messages import Refused, Reply, Request, Words
+from bot.quiet import leaves_at
+from bot.routing import choice, number
+from bot.wording import group_name
+from handlers.meetings.calling import count, keep_calendar, tell
+from handlers.meetings.cards import Choices, View, calendar_in, caller, found, leads
+from handlers.people import do
+from storage.deliveries import Kind
+from storage.meetings import Meeting, Over
+from storage.store import Store
+
+ONCE = timedelta(minutes=10)
+EVERYBODY, SILENT = "all", "silent"
+
+
+@choice("meetings.remind", number, who=caller)
+def remind(request: Request, store: Store, meeting_id: int) -> Reply:
+    """Whom to remind: how many people that is stands on the button that does it."""
+    meeting = _to_come(request, store, meeting_id)
+    everybody = count(store.groups.members(meeting.group_id), store)
+    silent = count(store.meetings.silent(meeting), store)
+    choices: Choices = []
+    if silent and silent < everybody:
+        label = Words("meetings.remind_silent", {"count": silent})
+        choices.append((f"meetings.remind_now:{meeting_id}:{SILENT}", label))
+    if everybody:
+        label = Words("meetings.remind_all", {"count": everybody})
+        choices.append((f"meetings.remind_now:{meeting_id}:{EVERYBODY}", label))
+    choices.append((f"meetings.show:{meeting_id}", "meetings.remind_nobody"))
+    view = View.of(meeting, store, request.person)
+    return Reply("meetings.remind_whom", view=view, count=everybody, choices=choices)
+
+
+def _whom(text: str) -> str:
+    if text not in (EVERYBODY, SILENT):
+        raise ValueError(text)
+    return text
+
+
+@choice("meetings.remind_now", number, _whom, who=caller)
+def remind_now(request: Request, store: Store, meeting_id: int, whom: str) -> Reply:
+    meeting = _to_come(request, store, meeting_id)
+    onward: Choices = [(f"meetings.show:{meeting_id}", "meetings.see"), do("menu")]
+    if not store.sessions.try_again(f"meetings.remind:{meeting_id}", 1, ONCE, request.now):
+        raise Refused("meetings.reminded_already", choices=onward)
+    people: Select[int] = (
+        store.meetings.silent(meeting) if whom == SILENT else store.groups.members(meeting.group_id)
+    )
+    store.deliveries.notify(
+        "meetings.reminded",
+        {"meeting": meeting_id, "version": meeting.version},
+        people,
+        request.now,
+        due_at=leaves_at(request.now),
+        expires_at=meeting.starts_at,
+        kind=Kind.reminder,
+    )
+    return Reply("meetings.reminded", count=count(people, store), choices=onward)
+
+
+@choice("meetings.cancel", number, who=caller)
+def cancel(request: Request, store: Store, meeting_id: int) -> Reply:
+    meeting = _led(request, store, meeting_id)
+    choices: Choices = [
+        (f"meetings.show:{meeting_id}", "meetings.keep"),
+        (f"meetings.cancel_now:{meeting_id}", "meetings.cancel_now"),
+    ]
+    view = View.of(meeting, store, request.person)
+    told = count(store.groups.members(meeting.group_id), store)
+    return Reply("meetings.confirm_cancel", view=view, told=told, choices=choices)
+
+
+@choice("meetings.cancel_now", number, who=caller)
+def cancel_now(request: Request, store: Store, meeting_id: int) -> Reply:
+    """Cancel; the group is told, with the file that takes it out of a calendar."""
+    _led(request, store, meeting_id)
+    try:
+        meeting = store.meetings.cancel(meeting_id, request.now)
+    except Over:
+        raise _over() from None
+    group = store.groups.get(meeting.group_id)
+    assert group is not None
+    keep_calendar(meeting, group, request, store)
+    tell(meeting, "meetings.cancelled", {}, request, store)
+    view = View.of(meeting, store, request.person)
+    choices = [do("meetings"), do("menu")]
+    return Reply("meetings.is_cancelled", view=view, files=calendar_in(view), choices=choices)
+
+
+def _led(request: Request, store: Store, meeting_id: int) -> Meeting:
+    """A meeting that holds, of a group that one leads. A closed group's can still be cancelled."""
+    meeting = found(store, meeting_id)
+    if not leads(meeting.group_id, request, store):
+        group = store.groups.get(meeting.group_id)
+        assert group is not None
+        raise Refused("meetings.not_leading", group=group_name(group), choices=[do("menu")])
+    if meeting.cancelled_at is not None or meeting.ends_at <= request.now:
+        raise _over()
+    return meeting
+
+
+def _to_come(request: Request, store: Store, meeting_id: int) -> Meeting:
+    """A meeting that people can still be reminded of."""
+    meeting = _led(request, store, meeting_id)
+    group = store.groups.get(meeting.group_id)
+    assert group is not None
+    if group.closed_at is not None:
+        raise Refused("meetings.group_closed", group=group_name(group), choices=[do("menu")])
+    if meeting.starts_at <= request.now:
+        raise Refused("meetings.begun", choices=[do("meetings"), do("menu")])
+    return meeting
+
+
+def _over() -> Refused:
+    return Refused("meetings.nothing_to_change", choices=[do("meetings"), do("menu")])

@@ -1,1 +1,0 @@
-"""Writing to the secretariat, and its answers."""

@@ -1,0 +1,282 @@
+"""Notices and deliveries: what is said, to whom, when, and how it went.
+
+On the web chat the delivery itself is what the page reads: it is numbered per chat under the
+chat's lock, so that a reader "after n" never misses one.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Protocol, cast
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Table,
+    bindparam,
+    delete,
+    insert,
+    literal,
+    select,
+    update,
+)
+from sqlalchemy.orm import Session
+
+from storage.base import execute, insert_into
+from storage.conversations import Context
+from storage.deliveries.claiming import Claiming
+from storage.deliveries.model import (
+    Claimed,
+    Delivery,
+    DeliveryState,
+    Failure,
+    Kind,
+    Notice,
+    Operation,
+    Outgoing,
+    PageEvent,
+    Placed,
+)
+from storage.people import Chat
+from storage.types import Instant, Named
+
+__all__ = [
+    "Claimed",
+    "Deliveries",
+    "Delivery",
+    "DeliveryState",
+    "Failure",
+    "Kind",
+    "Notice",
+    "Operation",
+    "Outgoing",
+    "PageEvent",
+    "Placed",
+    "numbered",
+]
+
+_chats, _deliveries = cast(Table, Chat.__table__), cast(Table, Delivery.__table__)
+_count = (
+    update(_chats)
+    .where(_chats.c.id == bindparam("chat"))
+    .values(last_event=bindparam("event"), last_message=bindparam("message"))
+)
+_insert = insert(_deliveries)
+_place = (
+    update(_deliveries)
+    .where(_deliveries.c.id == bindparam("delivery"))
+    .values(
+        chat_id=bindparam("chat"),
+        state=DeliveryState.on_page,
+        body=bindparam("words"),
+        event=bindparam("number"),
+        message=bindparam("shown_as"),
+        done_at=bindparam("moment", type_=Instant()),
+    )
+)
+_events = (
+    select(Delivery.event, Delivery.operation, Delivery.message, Delivery.body, Delivery.done_at)
+    .where(Delivery.chat_id == bindparam("chat"), Delivery.event > bindparam("after"))
+    .order_by(Delivery.event)
+    .limit(bindparam("most"))
+)
+
+
+class Counters(Protocol):
+    """A chat's counters, read under the lock of its row."""
+
+    last_event: int
+    last_message: int
+
+
+def numbered(chat: Counters, outgoing: Sequence[Outgoing], now: datetime) -> tuple[PageEvent, ...]:
+    """Advance a chat's counters; give each event its number and its message."""
+    events = []
+    for one in outgoing:
+        chat.last_event += 1
+        chat.last_message += one.operation is Operation.send
+        message = one.message or str(chat.last_message)
+        shown = one.report_id, one.thread_id
+        events.append(PageEvent(chat.last_event, one.operation, message, one.body, now, *shown))
+    return tuple(events)
+
+
+class Deliveries(Claiming):
+    """Queries of deliveries. `queued` says that this transaction left something to send."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.queued = False
+
+    def put_on_pages(self, pages: Sequence[tuple[Context, Sequence[PageEvent]]]) -> None:
+        """Deliver numbered replies to the web pages of some chats; keep the chats' counters."""
+        rows = [
+            {
+                "chat_id": chat.chat_id,
+                "thread": "",
+                "kind": Kind.reply,
+                "operation": event.operation,
+                "state": DeliveryState.on_page,
+                "due_at": event.at,
+                "attempts": 0,
+                "body": event.body,
+                "message": event.message,
+                "event": event.event,
+                "done_at": event.at,
+                "report_id": event.report_id,
+                "thread_id": event.thread_id,
+            }
+            for chat, events in pages
+            for event in events
+        ]
+        counters = [
+            {"chat": chat.chat_id, "event": chat.last_event, "message": chat.last_message}
+            for chat, _ in pages
+        ]
+        if rows:
+            execute(self.session, _count, counters)
+            execute(self.session, _insert, rows)
+
+    def place_on_pages(self, placed: Sequence[Placed]) -> None:
+        """Deliver claimed rows to web pages, whose chats' counters were advanced under their lock.
+
+        The event of each was given its number by `numbered`.
+        """
+        rows = [
+            {
+                "delivery": one.delivery_id,
+                "chat": one.chat_id,
+                "words": one.event.body,
+                "number": one.event.event,
+                "shown_as": one.event.message,
+                "moment": one.event.at,
+            }
+            for one in placed
+        ]
+        if rows:
+            execute(self.session, _place, rows)
+
+    def forget_messages(self, chat_id: int) -> list[str]:
+        """Erase the bodies of a chat's messages; return those that the page still shows."""
+        shown = select(Delivery.message).where(
+            Delivery.chat_id == chat_id, Delivery.operation == Operation.send
+        )
+        messages = [message for message in self.session.scalars(shown) if message is not None]
+        self.session.execute(
+            update(Delivery)
+            .where(Delivery.chat_id == chat_id, Delivery.state == DeliveryState.on_page)
+            .values(body={})
+            .execution_options(synchronize_session=False)
+        )
+        return messages
+
+    def take_back(self, report_ids: Sequence[int], now: datetime) -> None:
+        """Erase what showed some reports, and have it deleted where it still stands."""
+        self._take_back(Delivery.report_id.in_(report_ids), now)
+
+    def take_back_threads(self, thread_ids: Sequence[int], now: datetime) -> None:
+        """Erase what showed some threads, and have it deleted where it still stands."""
+        self._take_back(Delivery.thread_id.in_(thread_ids), now)
+
+    def _take_back(self, which: ColumnElement[bool], now: datetime) -> None:
+        shown = select(Delivery).where(
+            which,
+            Delivery.operation != Operation.delete,
+            Delivery.state.in_((DeliveryState.sent, DeliveryState.on_page)),
+        )
+        stands: dict[tuple[int, str, str], None] = {}
+        for one in self.session.scalars(shown):
+            one.body = {}
+            if one.chat_id is not None and one.message is not None:
+                stands[one.chat_id, one.thread, one.message] = None
+        self.session.flush()
+        for chat_id, thread, message in stands:
+            self.queue(chat_id, thread, [Outgoing({}, Operation.delete, message)], now)
+
+    def queue(self, chat_id: int, thread: str, outgoing: Sequence[Outgoing], now: datetime) -> None:
+        """Queue replies for a platform that has to be called."""
+        rows = [
+            {
+                "chat_id": chat_id,
+                "thread": thread,
+                "kind": Kind.reply,
+                "operation": one.operation,
+                "state": DeliveryState.waiting,
+                "due_at": now,
+                "attempts": 0,
+                "body": one.body,
+                "message": one.message,
+                "report_id": one.report_id,
+                "thread_id": one.thread_id,
+            }
+            for one in outgoing
+        ]
+        execute(self.session, _insert, rows)
+        self.queued = True
+
+    def notify(
+        self,
+        name: str,
+        arguments: dict[str, Any],
+        recipients: Select[int],
+        now: datetime,
+        *,
+        due_at: datetime | None = None,
+        expires_at: datetime | None = None,
+        kind: Kind = Kind.notice,
+    ) -> int:
+        """Say one thing to many people: one notice and one statement; return the notice's id.
+
+        Args:
+            recipients: a query of ids of people, without doubles.
+            expires_at: after it, the message would make no sense and is not sent.
+        """
+        notice = Notice(name=name, arguments=arguments, created_at=now)
+        self.session.add(notice)
+        self.session.flush()
+        person = recipients.subquery()
+        rows = select(
+            literal(notice.id),
+            person.c[0],
+            literal(""),
+            literal(kind, Named(Kind)),
+            literal(Operation.send, Named(Operation)),
+            literal(DeliveryState.waiting, Named(DeliveryState)),
+            literal(due_at or now, Instant()),
+            literal(expires_at, Instant()),
+            literal(0),
+        ).where(person.c[0].is_not(None))  # SQLite wants a WHERE before ON CONFLICT
+        columns = [
+            "notice_id",
+            "person_id",
+            "thread",
+            "kind",
+            "operation",
+            "state",
+            "due_at",
+            "expires_at",
+            "attempts",
+        ]
+        statement = insert_into(self.session, Delivery).from_select(columns, rows)
+        self.session.execute(statement.on_conflict_do_nothing())
+        self.queued = True
+        return notice.id
+
+    def page_events(self, chat_id: int, after: int, at_most: int = 200) -> list[PageEvent]:
+        """The events of a web chat after number `after`, in order."""
+        rows = execute(self.session, _events, {"chat": chat_id, "after": after, "most": at_most})
+        return [PageEvent(*row) for row in rows]
+
+    def last_event(self, chat_id: int) -> int:
+        """The number of a web chat's newest event."""
+        wanted = select(Chat.last_event).where(Chat.id == chat_id)
+        return self.session.execute(wanted).scalar() or 0
+
+    def forget_old(self, before: datetime) -> None:
+        """Drop what was said before a moment, and the notices that nobody holds any more."""
+        self.session.execute(delete(Delivery).where(Delivery.done_at < before))
+        held = select(Delivery.id).where(Delivery.notice_id == Notice.id).exists()
+        self.session.execute(delete(Notice).where(Notice.created_at < before, ~held))
+
+    def forget_person(self, person_id: int) -> None:
+        """Drop what was, or was to be, said to a person."""
+        self.session.execute(delete(Delivery).where(Delivery.person_id == person_id))
