@@ -34,7 +34,6 @@ def release(request: Request, store: Store, thread_id: int) -> Reply:
 @choice("threads.answer", number, number, who=secretariat)
 def answer(request: Request, store: Store, thread_id: int, read_to: int) -> Open:
     """Answer a thread that was read up to a message: it is then in this secretary's hands."""
-
     _take_read(request, store, thread_id, read_to)
     return Open(reply_form, about=str(thread_id))
 
