@@ -147,7 +147,7 @@ def load_rows(name: str, small: str, full: str) -> list[Row]:
     ]
 
 
-def sqlite_deliveries(folder: Path) -> list[Row]:
+def sqlite_deliveries(folder: Path) -> Iterator[list[Row]]:
     @contextmanager
     def copied() -> Iterator[str]:
         copy = folder / "raw.db"
@@ -155,36 +155,46 @@ def sqlite_deliveries(folder: Path) -> list[Row]:
         yield f"sqlite:///{copy}"
         copy.unlink()
 
-    rows = million_rows("SQLite", f"sqlite:///{folder}/million.db", copied)
-    return rows + load_rows("SQLite", f"sqlite:///{folder}/few.db", f"sqlite:///{folder}/full.db")
+    yield million_rows("SQLite", f"sqlite:///{folder}/million.db", copied)
+    yield load_rows("SQLite", f"sqlite:///{folder}/few.db", f"sqlite:///{folder}/full.db")
 
 
-def postgresql_deliveries() -> list[Row]:
+def postgresql_deliveries() -> Iterator[list[Row]]:
     with postgresql() as server:
         with database(server) as url:
-            rows = million_rows("PostgreSQL", url, lambda: database(server, template=url))
+            yield million_rows("PostgreSQL", url, lambda: database(server, template=url))
         with database(server) as small, database(server) as full:
-            return rows + load_rows("PostgreSQL", small, full)
+            yield load_rows("PostgreSQL", small, full)
+
+
+def _all_rows() -> Iterator[list[Row]]:
+    concurrent = asyncio.run(echoes_per_second("concurrent"))
+    with tempfile.TemporaryDirectory() as folder:
+        yield sqlite_rows(Path(folder), concurrent)
+        yield from sqlite_deliveries(Path(folder))
+    try:
+        yield postgresql_rows(concurrent)
+        yield from postgresql_deliveries()
+    except NoServer:
+        print("PostgreSQL is not installed: its rows are missing", file=sys.stderr)
+
+
+def _line(row: Row) -> str:
+    missed = "" if row.ok else "  missed"
+    return (
+        f"{row.name:46} {row.ours:10.4g} {row.baseline:10.4g} {row.ratio:7.2f} {row.aim:6.2f}"
+        + missed
+    )
 
 
 def main() -> int:
     """Measure all and print it; 1 if an aim is missed."""
-    concurrent = asyncio.run(echoes_per_second("concurrent"))
-    with tempfile.TemporaryDirectory() as folder:
-        rows = sqlite_rows(Path(folder), concurrent)
-        rows += sqlite_deliveries(Path(folder))
-    try:
-        rows += postgresql_rows(concurrent)
-        rows += postgresql_deliveries()
-    except NoServer:
-        print("PostgreSQL is not installed: its rows are missing", file=sys.stderr)
+    rows = []
     print(f"{'':46} {'ours':>10} {'baseline':>10} {'ratio':>7} {'aim':>6}")
-    for row in rows:
-        said = "" if row.ok else "  missed"
-        line = (
-            f"{row.name:46} {row.ours:10.4g} {row.baseline:10.4g} {row.ratio:7.2f} {row.aim:6.2f}"
-        )
-        print(line + said)
+    for measured in _all_rows():
+        rows += measured
+        for row in measured:
+            print(_line(row), flush=True)
     build = Path("build")
     build.mkdir(exist_ok=True)
     (build / "bench.json").write_text(json.dumps([asdict(row) for row in rows], indent=1))

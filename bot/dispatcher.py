@@ -255,8 +255,7 @@ class Dispatcher:
             edits = reply.replace and incoming.message is not None
             operation = Operation.edit if edits else Operation.send
             message = incoming.message if edits else None
-            shown = reply.shows_report, reply.shows_thread
-            outgoing.append(Outgoing(body, operation, message, *shown))
+            outgoing.append(Outgoing(body, operation, message, reply.shows))
         events: tuple[PageEvent, ...] = ()
         if self.platforms[incoming.platform].keeps_page:
             _keep_said(outgoing, said)

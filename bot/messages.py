@@ -110,8 +110,7 @@ class Reply:
         acknowledge: the name of a toast: shown at once, kept nowhere. Alone, it is all the answer.
         leaves: end the web session that asked.
         forget_from: delete this chat's messages from that one on.
-        shows_report: the id of the report whose text this shows, so that it can be taken back.
-        shows_thread: the same, of a thread with the secretariat.
+        shows: the `subject` that this shows, if it may have to be taken back or redrawn.
         arguments: the message's arguments.
     """
 
@@ -126,8 +125,7 @@ class Reply:
         acknowledge: Words | str | None = None,
         leaves: bool = False,
         forget_from: int | None = None,
-        shows_report: int | None = None,
-        shows_thread: int | None = None,
+        shows: str | None = None,
         **arguments: Any,
     ) -> None:
         self.words = None if name is None else Words(name, arguments)
@@ -137,8 +135,7 @@ class Reply:
         self.acknowledge = Words(acknowledge) if isinstance(acknowledge, str) else acknowledge
         self.leaves = leaves
         self.forget_from = forget_from
-        self.shows_report = shows_report
-        self.shows_thread = shows_thread
+        self.shows = shows
 
 
 def _label(label: Label | str) -> Label:

@@ -18,7 +18,7 @@ from bot.rendering import render, texts_for, title
 from bot.routing import Recipient
 from bot.settings import Settings
 from storage.database import Database, Unavailable
-from storage.deliveries import Claimed, Failure, Outgoing, Placed, numbered
+from storage.deliveries import Claimed, Failure, Operation, Outgoing, Placed, numbered
 from storage.people import Chat
 from storage.store import Store
 
@@ -136,7 +136,7 @@ class Sender:
         [event] = numbered(chat, [outgoing], now)
         if body.get("choices"):
             entry = [event.message, NOTICE, title(body), body["choices"]]
-            store.conversations.await_number(chat.id, entry)
+            store.conversations.await_number(chat.id, entry, claimed.operation is Operation.edit)
         return chat.platform, Placed(claimed.id, chat.id, event)
 
     def _word(
@@ -144,12 +144,12 @@ class Sender:
     ) -> dict[str, Any] | None:
         """The words of a notice for its recipient; None if it makes no sense any more."""
         assert claimed.notice is not None
-        assert claimed.person_id is not None
-        recipient = Recipient(claimed.person_id, chat.id, now)
+        person_id = claimed.person_id or store.people.of_chat(chat)
+        recipient = Recipient(person_id, chat.id, now)
         reply = routing.NOTICES[claimed.notice](recipient, store, **claimed.arguments)
         if reply is None:
             return None
-        language = store.people.get(claimed.person_id).language
+        language = store.people.get(person_id).language
         return render(reply, texts_for(language, self.settings.zone))
 
     async def _call(self, call: _Call) -> None:

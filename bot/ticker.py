@@ -22,7 +22,8 @@ class Job:
     Args:
         name: for the log.
         run: called with the store and the moment up to which everything received is applied; it
-            does what is due by then, in one transaction.
+            does what is due by then, in one transaction. True: more is to be done at once, in
+            another.
         next_due: the next moment at which there is something to do, if any.
         prepare: slow work done before on a snapshot, so that nobody waits for it; `run` is then
             given its result too, and must check that it still holds. None: nothing to do.
@@ -30,7 +31,7 @@ class Job:
     """
 
     name: str
-    run: Callable[..., None]
+    run: Callable[..., bool | None]
     next_due: Callable[[Store], datetime | None] | None = None
     prepare: Callable[[Store, datetime], Any] | None = None
     every: float = 1.0
@@ -58,6 +59,7 @@ class Ticker:
         self.settled_until = settled_until
         self.after = after
         self.queued = queued
+        self._stopped = False
         self._scheduler = AsyncIOScheduler(
             timezone="UTC",
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
@@ -76,6 +78,7 @@ class Ticker:
         self._scheduler.start()
 
     def stop(self) -> None:
+        self._stopped = True
         self._scheduler.shutdown(wait=False)
 
     async def advance(self, clock: MovableClock, to: datetime | None) -> datetime:
@@ -103,31 +106,38 @@ class Ticker:
         return min((moment for moment in moments if moment is not None), default=None)
 
     async def _tick(self, job: Job) -> None:
+        while await self._run(job):
+            pass
+
+    async def _run(self, job: Job) -> bool:
+        """Do what is due; say whether more is to be done at once."""
         try:
             now = self.settled_until()
             if job.next_due is not None and not await self._has_due(job.next_due, now):
-                return
+                return False
             given: tuple[Any, ...] = ()
             if job.prepare is not None:
                 prepare = job.prepare
                 prepared = await self.database.read(lambda store: prepare(store, now))
                 if prepared is None:
-                    return
+                    return False
                 given = (prepared,)
-            queued = await self.database.write(lambda store: _run(job, store, now, given))
-            if queued:
-                self.queued()
+            more, queued = await self.database.write(lambda store: _run(job, store, now, given))
         except Unavailable:
-            return  # the next tick finds the same rows
+            return False  # the next tick finds the same rows
         except Exception:
             log.exception("job failed", job=job.name)
+            return False
+        if queued:
+            self.queued()
+        return more and not self._stopped
 
     async def _has_due(self, next_due: Callable[[Store], datetime | None], now: datetime) -> bool:
         due = await self.database.read(next_due)
         return due is not None and due <= now
 
 
-def _run(job: Job, store: Store, now: datetime, given: tuple[Any, ...]) -> bool:
-    """Run a job; say whether it left something to send."""
-    job.run(store, now, *given)
-    return store.deliveries.queued
+def _run(job: Job, store: Store, now: datetime, given: tuple[Any, ...]) -> tuple[bool, bool]:
+    """Run a job; say whether it has more to do, and whether it left something to send."""
+    more = bool(job.run(store, now, *given))
+    return more, store.deliveries.queued

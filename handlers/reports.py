@@ -11,6 +11,7 @@ from bot.messages import Attachment, Label, Refused, Reply, Request, Words
 from bot.routing import Recipient, anyone, choice, command, notice, number
 from handlers import academies
 from handlers.people import do, first_code
+from storage.deliveries import subject
 from storage.people import Profile
 from storage.recommendations import Theme
 from storage.reports import Content, Level, Report, ReportKind, ReportState, Taken
@@ -227,7 +228,7 @@ def _shown(report: Report, store: Store, name: str = "reports.show") -> Reply:
         academie=academie,
         files=photos_of(report, store),
         choices=choices,
-        shows_report=report.id,
+        shows=subject("report", report.id),
     )
 
 

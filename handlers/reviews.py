@@ -13,6 +13,7 @@ from bot.routing import Recipient, choice, command, notice, number, reviewer
 from handlers import academies
 from handlers.people import do
 from handlers.reports import photos_of
+from storage.deliveries import subject
 from storage.reports import DECIDED, Report, ReportState, Taken
 from storage.store import Store
 
@@ -127,7 +128,7 @@ def _shown(
         done=done,
         files=photos_of(report, store),
         choices=[*choices, *(again or [])],
-        shows_report=report.id,
+        shows=subject("report", report.id),
     )
 
 
@@ -149,7 +150,7 @@ def publish(request: Request, store: Store, report_id: int) -> Reply:
         count=len(photos),
         files=photos,
         choices=choices,
-        shows_report=report_id,
+        shows=subject("report", report_id),
     )
 
 
@@ -273,7 +274,7 @@ def _decided(report: Report, request: Request, store: Store) -> Reply:
         academie=report.academie and academies.name_of(report.academie),
         files=photos_of(report, store),
         choices=[*choices, do("review")],
-        shows_report=report.id,
+        shows=subject("report", report.id),
     )
 
 

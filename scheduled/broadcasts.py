@@ -1,39 +1,84 @@
-"""Broadcasts leave once their minute is over, and end when nothing of them waits any more."""
+"""Broadcasts leave once their minute is over, and end when nothing of them waits any more.
+
+Their deliveries are made and cancelled a slice at a time, each in a transaction of its own, so that
+nobody else waits long for the database.
+"""
 
 from datetime import datetime
 
 from bot.ticker import Job
-from storage.deliveries import Kind
+from storage.broadcasts import Broadcast
+from storage.deliveries import Kind, subject
+from storage.following import SLICE, Drawing
+from storage.people import Person
 from storage.store import Store
+
+REDRAW = 5.0  # seconds
 
 
 def jobs() -> list[Job]:
     return [
-        Job("broadcasts leave", leave, next_due=lambda store: store.broadcasts.next_leaving()),
+        Job("broadcasts leave", leave, next_due=_next_leaving),
         Job("broadcasts end", settle, next_due=lambda store: store.following.unsettled_since()),
+        Job("broadcast cards", redraw, prepare=_redrawable, every=REDRAW),
     ]
 
 
-def leave(store: Store, now: datetime) -> None:
-    """Start those that can no longer be cancelled: one notice, and all the rows at once."""
+def leave(store: Store, now: datetime, at_most: int = SLICE) -> bool:
+    """Start those that can no longer be cancelled, and make some deliveries of the first one.
+
+    Returns:
+        Whether more are to be made.
+    """
     for broadcast_id in store.broadcasts.due(now):
-        if not store.broadcasts.start(broadcast_id, now):  # cancelled, or another process's
-            continue
-        broadcast = store.broadcasts.get(broadcast_id)
-        assert broadcast is not None
-        notice_id = store.deliveries.notify(
-            "broadcasts.said",
-            {"broadcast": broadcast_id},
-            store.broadcasts.recipients(broadcast.whom, broadcast.kind, now),
-            now,
-            kind=Kind.broadcast,
-        )
-        store.following.begin(broadcast, notice_id, now)
+        if store.broadcasts.start(broadcast_id, now):  # not cancelled, nor another process's
+            notice_id = store.deliveries.announce(
+                "broadcasts.said", {"broadcast": broadcast_id}, now
+            )
+            store.following.begin(_get(store, broadcast_id), notice_id)
+    broadcast = store.following.spreading()
+    if broadcast is None:
+        return False
+    assert broadcast.notice_id is not None
+    assert broadcast.started_at is not None
+    recipients = store.broadcasts.recipients(broadcast.whom, broadcast.kind, broadcast.started_at)
+    next_ones = recipients.where(Person.id > broadcast.spread_to).order_by(Person.id).limit(at_most)
+    store.deliveries.address(broadcast.notice_id, next_ones, now, kind=Kind.broadcast)
+    store.following.spread(broadcast, at_most)
+    return store.following.spreading() is not None
 
 
-def settle(store: Store, now: datetime) -> None:
-    """Cancel what cancelled ones left waiting, some at a tick; end those of which nothing waits."""
+def _next_leaving(store: Store) -> datetime | None:
+    moments = (store.broadcasts.next_leaving(), store.following.spreading_since())
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def settle(store: Store, now: datetime) -> bool:
+    """Cancel what cancelled ones left waiting; end those of which nothing waits.
+
+    Returns:
+        Whether more is to be cancelled.
+    """
+    more = False
     for broadcast_id in store.following.unsettled():
-        broadcast = store.broadcasts.get(broadcast_id)
-        assert broadcast is not None
-        store.following.settle(broadcast, now)
+        more |= store.following.settle(_get(store, broadcast_id), now)
+    return more
+
+
+def _redrawable(store: Store, now: datetime) -> list[Drawing] | None:
+    return store.following.redrawable(now) or None
+
+
+def redraw(store: Store, now: datetime, drawings: list[Drawing]) -> None:
+    """Redraw the cards by which the secretariat follows broadcasts: one message counts up."""
+    for drawing in drawings:
+        if store.following.redrawn(drawing):
+            number = drawing.broadcast_id
+            shown = subject("broadcast", number)
+            store.deliveries.redraw("broadcasts.card", {"broadcast": number}, shown, now)
+
+
+def _get(store: Store, broadcast_id: int) -> Broadcast:
+    broadcast = store.broadcasts.get(broadcast_id)
+    assert broadcast is not None
+    return broadcast

@@ -14,6 +14,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Select,
+    String,
     delete,
     func,
     or_,
@@ -37,6 +38,7 @@ DELAY = timedelta(minutes=1)  # in which a confirmed broadcast has not left yet
 # Conditions of partial indexes: a query must say them in the same words to be served by one.
 UNDER_WAY = "state IN ('confirmed', 'leaving', 'paused')"
 ENDING = "state = 'cancelled' AND ended_at IS NULL"
+DRAWN = "drawn IS NOT NULL"
 
 
 class BroadcastKind(StrEnum):
@@ -84,8 +86,11 @@ class Audience:
 class Broadcast(Base):
     """One text to an audience: `body` as it was typed, `audience` as `Audience` reads it.
 
-    Of a cancelled one, `ended_at` says that nothing of it waits any more. `counts` is how it ended
-    (`storage.following.Progress`), since its deliveries go after their period.
+    Of a cancelled one, `ended_at` says that nothing of it waits any more. `total` is for how many
+    it was confirmed, then for how many it left. `spread_to` is the last person whose delivery was
+    made, while they are being made. `drawn` is what its cards last showed; None once they show how
+    it ended. `counts` is how it ended (`storage.following.Progress`), since its deliveries go after
+    their period.
     """
 
     __tablename__ = "broadcasts"
@@ -101,6 +106,12 @@ class Broadcast(Base):
             "id",
             sqlite_where=text(ENDING),
             postgresql_where=text(ENDING),
+        ),
+        Index(
+            "ix_broadcasts_drawn",
+            "id",
+            sqlite_where=text(DRAWN),
+            postgresql_where=text(DRAWN),
         ),
     )
 
@@ -118,6 +129,8 @@ class Broadcast(Base):
     ended_at: Mapped[datetime | None] = mapped_column(Instant)
     notice_id: Mapped[int | None] = mapped_column(ForeignKey("notices.id", ondelete="SET NULL"))
     total: Mapped[int | None]
+    spread_to: Mapped[int | None]
+    drawn: Mapped[str | None] = mapped_column(String(40))
     counts: Mapped[dict[str, Any] | None] = mapped_column(EncryptedJSON("broadcasts.counts"))
 
     @property
@@ -174,14 +187,20 @@ class Broadcasts:
         self.session.flush()
         return broadcast
 
-    def confirm(self, broadcast_id: int, person_id: int, now: datetime) -> bool:
-        """Let it leave in a minute; False if it was confirmed already, or is gone."""
+    def confirm(self, broadcast_id: int, person_id: int, total: int, now: datetime) -> bool:
+        """Let it leave in a minute; False if it was confirmed already, or is gone.
+
+        Args:
+            total: for how many it is now.
+        """
         return self._move(
             broadcast_id,
             [BroadcastState.composed],
             state=BroadcastState.confirmed,
             confirmed_by=person_id,
             leaves_at=now + DELAY,
+            total=total,
+            drawn=BroadcastState.confirmed,
         )
 
     def start(self, broadcast_id: int, now: datetime) -> bool:

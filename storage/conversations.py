@@ -278,14 +278,24 @@ class Conversations:
         if rows:
             execute(self.session, _keep, rows)
 
-    def await_number(self, chat_id: int, entry: list[Any]) -> None:
+    def await_number(self, chat_id: int, entry: list[Any], edits: bool) -> None:
         """Add a message that the clock sent to those that a typed number may answer.
 
         The chat's row must be locked.
+
+        Args:
+            edits: it takes the place of one that was sent before, if that is still awaited.
         """
         wanted = select(Conversation).where(Conversation.chat_id == chat_id)
+        message, _, *shown = entry
         for conversation in self.session.scalars(wanted):
-            conversation.awaiting = [*conversation.awaiting, entry][-5:]
+            awaiting = conversation.awaiting
+            if edits:
+                conversation.awaiting = [
+                    [message, one[1], *shown] if one[0] == message else one for one in awaiting
+                ]
+            else:
+                conversation.awaiting = [*awaiting, entry][-5:]
         self.session.flush()
 
     def draft(self, person_id: int, form: str) -> dict[str, Any] | None:

@@ -1,5 +1,6 @@
 """How far broadcasts have come, counted from their deliveries, and how they end."""
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -8,13 +9,15 @@ from sqlalchemy import Select, Table, bindparam, case, func, or_, select, text, 
 from sqlalchemy.orm import Session
 
 from storage.base import execute
-from storage.broadcasts import ENDING, UNDER_WAY, Broadcast, BroadcastState
+from storage.broadcasts import DRAWN, ENDING, UNDER_WAY, Broadcast, BroadcastState
 from storage.deliveries import Delivery, DeliveryState
 from storage.deliveries.model import LEASED, WAITING_BROADCAST
 from storage.types import Instant
 
 LATELY = timedelta(minutes=1)
+SLICE = 20_000  # deliveries made in one transaction, so that nobody waits long for the next
 BATCH = 5_000  # deliveries cancelled in one transaction
+STILL = 600  # seconds after which a card is redrawn though nothing more was sent
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Progress:
     """How far a broadcast has come.
 
     Attributes:
-        total: how many it was for when it left.
+        total: how many it is for.
         sent: handed to a messaging service; `on_page`: put on a web page.
         left_out: those who asked not to be told, or were erased, since it left.
         failed: how many, by reason.
@@ -50,6 +53,15 @@ class Progress:
         return cls(**{**kept, "failed": tuple((reason, count) for reason, count in kept["failed"])})
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """What the cards of a broadcast last showed, and what they are to show; None: how it ended."""
+
+    broadcast_id: int
+    before: str | None
+    after: str | None
+
+
 _rows = cast(Table, Delivery.__table__)
 _lately = case((Delivery.done_at > bindparam("since", type_=Instant()), 1))
 _counts = (
@@ -62,7 +74,11 @@ _waits = select(Delivery.id).where(text(WAITING_BROADCAST), _of_it).exists()
 _in_flight = select(Delivery.id).where(text(LEASED), _of_it).exists()
 _unsettled = union_all(
     select(Broadcast.id, Broadcast.composed_at).where(
-        text(UNDER_WAY), Broadcast.state != BroadcastState.confirmed, ~_waits, ~_in_flight
+        text(UNDER_WAY),
+        Broadcast.state != BroadcastState.confirmed,
+        Broadcast.spread_to.is_(None),
+        ~_waits,
+        ~_in_flight,
     ),
     select(Broadcast.id, Broadcast.composed_at).where(text(ENDING), or_(_waits, ~_in_flight)),
 )
@@ -70,6 +86,16 @@ _left = (
     select(_rows.c.id)
     .where(text(WAITING_BROADCAST), _rows.c.notice_id == bindparam("notice"))
     .limit(bindparam("most"))
+)
+_count_left = (
+    select(func.count())
+    .select_from(_rows)
+    .where(text(WAITING_BROADCAST), _rows.c.notice_id == bindparam("notice"))
+)
+_spreading = (
+    text(UNDER_WAY),
+    Broadcast.spread_to.is_not(None),
+    Broadcast.state != BroadcastState.confirmed,
 )
 _cancel = (
     update(_rows)
@@ -86,47 +112,97 @@ class Following:
         """Counted now, in one statement; or, of one that has ended, as it was counted then."""
         if broadcast.counts is not None:
             return Progress.from_kept(broadcast.counts)
-        if broadcast.notice_id is None:
-            return Progress(broadcast.total or 0)
         since = max(now - LATELY, broadcast.started_at or now)
         counts, failed, lately = self._counted(broadcast.notice_id, since)
         elapsed = (now - since).total_seconds()
-        total = broadcast.total or sum(counts.values())
+        total = max(broadcast.total or 0, sum(counts.values()))
+        counts[_fate_of_others(broadcast)] += total - sum(counts.values())
         return Progress(
             total=total,
-            sent=counts.get(DeliveryState.sent, 0),
-            on_page=counts.get(DeliveryState.on_page, 0),
-            remaining=counts.get(DeliveryState.waiting, 0) + counts.get(DeliveryState.sending, 0),
-            cancelled=counts.get(DeliveryState.cancelled, 0),
-            left_out=counts.get(DeliveryState.expired, 0) + total - sum(counts.values()),
+            sent=counts[DeliveryState.sent],
+            on_page=counts[DeliveryState.on_page],
+            remaining=counts[DeliveryState.waiting] + counts[DeliveryState.sending],
+            cancelled=counts[DeliveryState.cancelled],
+            left_out=counts[DeliveryState.expired],
             failed=failed,
             rate=round(lately * 60 / elapsed) if elapsed else 0,
         )
 
     def _counted(
-        self, notice_id: int, since: datetime
-    ) -> tuple[dict[DeliveryState, int], tuple[tuple[str, int], ...], int]:
+        self, notice_id: int | None, since: datetime
+    ) -> tuple[Counter[DeliveryState], tuple[tuple[str, int], ...], int]:
         """How many deliveries are in each state, how many failed for what, and sent lately."""
-        counts: dict[DeliveryState, int] = {}
+        counts: Counter[DeliveryState] = Counter()
         failed: dict[str, int] = {}
         sent_lately = 0
         for state, failure, count, lately in execute(
             self.session, _counts, {"notice": notice_id, "since": since}
         ):
-            counts[state] = counts.get(state, 0) + count
+            counts[state] += count
             if state is DeliveryState.failed:
                 failed[str(failure)] = count
             if state in (DeliveryState.sent, DeliveryState.on_page):
                 sent_lately += lately
         return counts, tuple(sorted(failed.items())), sent_lately
 
-    def begin(self, broadcast: Broadcast, notice_id: int, now: datetime) -> None:
-        """Tie a broadcast to its notice, and keep how many it is for."""
-        broadcast.notice_id = notice_id
-        broadcast.total = None
-        counts, _, _ = self._counted(notice_id, now)
-        broadcast.total = sum(counts.values())
+    def begin(self, broadcast: Broadcast, notice_id: int) -> None:
+        """Tie a broadcast to its notice, whose deliveries are yet to be made."""
+        broadcast.notice_id, broadcast.spread_to = notice_id, 0
         self.session.flush()
+
+    def spreading(self) -> Broadcast | None:
+        """The first broadcast whose deliveries are being made, locked."""
+        wanted = select(Broadcast).where(*_spreading).order_by(Broadcast.id).limit(1)
+        locked = wanted.with_for_update().execution_options(populate_existing=True)
+        return self.session.scalars(locked).first()
+
+    def spreading_since(self) -> datetime | None:
+        """A moment in the past if the deliveries of any broadcast are being made."""
+        wanted = select(func.min(Broadcast.started_at)).where(*_spreading)
+        return self.session.execute(wanted).scalar()
+
+    def spread(self, broadcast: Broadcast, at_most: int) -> None:
+        """Note how far its deliveries are made: those of all, when the last slice was not full."""
+        made = Delivery.notice_id == broadcast.notice_id
+        in_slice = select(func.count(), func.max(Delivery.person_id)).where(
+            made, Delivery.person_id > broadcast.spread_to
+        )
+        count, last = self.session.execute(in_slice).one()
+        if count < at_most:
+            everybody = select(func.count()).select_from(Delivery).where(made)
+            broadcast.spread_to = None
+            broadcast.total = self.session.execute(everybody).scalar_one()
+        else:
+            broadcast.spread_to = last
+        self.session.flush()
+
+    def redrawable(self, now: datetime) -> list[Drawing]:
+        """The broadcasts whose cards show something else than what is so."""
+        live = self.session.scalars(select(Broadcast).where(text(DRAWN)).order_by(Broadcast.id))
+        drawings = [Drawing(one.id, one.drawn, self._drawing(one, now)) for one in live]
+        return [one for one in drawings if one.before != one.after]
+
+    def _drawing(self, broadcast: Broadcast, now: datetime) -> str | None:
+        """What its cards should show, coarsely enough that they are not redrawn all the time."""
+        if broadcast.ended_at is not None:
+            return None
+        if broadcast.state is BroadcastState.confirmed:
+            return broadcast.state
+        remaining = execute(self.session, _count_left, {"notice": broadcast.notice_id}).scalar_one()
+        left = 100 * remaining // max(broadcast.total or 0, 1)
+        still = int(now.timestamp()) // STILL if broadcast.state is BroadcastState.leaving else 0
+        return f"{broadcast.state} {left} {still}"
+
+    def redrawn(self, drawing: Drawing) -> bool:
+        """Note what the cards show now; False if another process did."""
+        noted = self.session.execute(
+            update(Broadcast)
+            .where(Broadcast.id == drawing.broadcast_id, Broadcast.drawn == drawing.before)
+            .values(drawn=drawing.after)
+            .execution_options(synchronize_session=False)
+            .returning(Broadcast.id)
+        )
+        return noted.scalar() is not None
 
     def unsettled(self) -> list[int]:
         """The broadcasts that can end, or of which something is to be cancelled."""
@@ -136,18 +212,32 @@ class Following:
         """A moment in the past if any broadcast can end, or has something to be cancelled."""
         return min((at for _, at in execute(self.session, _unsettled)), default=None)
 
-    def settle(self, broadcast: Broadcast, now: datetime, at_most: int = BATCH) -> None:
-        """Cancel some of what a cancelled broadcast left waiting; end it when nothing is left."""
+    def settle(self, broadcast: Broadcast, now: datetime, at_most: int = BATCH) -> bool:
+        """Cancel some of what a cancelled broadcast left waiting; end it when nothing is left.
+
+        Returns:
+            Whether something is left that can be cancelled at once.
+        """
+        cancelled = 0
         if broadcast.state is BroadcastState.cancelled:
             given = {"notice": broadcast.notice_id, "most": at_most, "moment": now}
-            execute(self.session, _cancel, given)
+            cancelled = execute(self.session, _cancel, given).rowcount
         if self.session.scalars(_open_of(broadcast.id)).first() is not None:
-            return
+            return cancelled == at_most
         broadcast.counts = self.progress(broadcast, now).kept()
         broadcast.ended_at = now
         if broadcast.state is not BroadcastState.cancelled:
             broadcast.state = BroadcastState.done
         self.session.flush()
+        return False
+
+
+def _fate_of_others(broadcast: Broadcast) -> DeliveryState:
+    """What becomes of those for whom there is no delivery: not made yet, or gone with them."""
+    if broadcast.notice_id is not None and broadcast.spread_to is None:
+        return DeliveryState.expired
+    is_cancelled = broadcast.state is BroadcastState.cancelled
+    return DeliveryState.cancelled if is_cancelled else DeliveryState.waiting
 
 
 def _open_of(broadcast_id: int) -> Select[int]:

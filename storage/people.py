@@ -93,6 +93,11 @@ class People:
     def get(self, person_id: int) -> Person:
         return self.session.get_one(Person, person_id)
 
+    def of_chat(self, chat: Chat) -> int:
+        """The person whose direct chat it is."""
+        wanted = select(Account.person_id).where(Account.id == chat.account_id)
+        return self.session.execute(wanted).scalar_one()
+
     def arrive(
         self, platform: str, address: str, language: str, now: datetime
     ) -> tuple[Account, bool]:

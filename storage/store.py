@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from storage.broadcasts import Broadcasts
 from storage.conversations import Conversations
-from storage.deliveries import Deliveries
+from storage.deliveries import Deliveries, subject
 from storage.files import Files
 from storage.following import Following
 from storage.grants import Grants
@@ -72,7 +72,7 @@ class Store:
     def withdraw_report(self, report: Report, now: datetime) -> None:
         """Take a report back, and from every chat where its text was shown."""
         self.reports.withdraw(report, now)
-        self.deliveries.take_back([report.id], now)
+        self.deliveries.take_back([subject("report", report.id)], now)
         self.erased = True
 
     def forget_writings(self, person_id: int, now: datetime) -> None:
@@ -94,7 +94,8 @@ class Store:
         self.reports.release_claims(person_id, now)
         self.deliveries.forget_person(person_id)
         self.people.forget_chats(person_id)
-        self.deliveries.take_back(self.reports.erase_of(person_id), now)
+        reports = [subject("report", one) for one in self.reports.erase_of(person_id)]
+        self.deliveries.take_back(reports, now)
         self.polls.forget_person(person_id)
         self.groups.forget_person(person_id)
         self.meetings.forget_person(person_id)
@@ -110,7 +111,7 @@ class Store:
     def _erase_threads(self, person_id: int, now: datetime) -> None:
         """Erase what a person wrote to the secretariat; who was to answer is told they left."""
         threads, holders = self.threads.erase_of(person_id)
-        self.deliveries.take_back_threads(threads, now)
+        self.deliveries.take_back([subject("thread", one) for one in threads], now)
         if holders:
             told = select(Person.id).where(Person.id.in_(holders))
             self.deliveries.notify("threads.left", {}, told, now)

@@ -94,6 +94,7 @@ def _people(store: Store, settings: Settings, now: datetime) -> dict[str, int]:
         person = store.session.get_one(Person, account.person_id)
         person.name, person.academie = row["name"], row["academie"]
         person.profile = Profile(row["profile"])
+        account.last_seen_at = now  # who was silent for a year would be forgotten at once
         if "organisation" in row:
             kind = MandateKind(row["mandate"])
             store.organisations.appoint(person.id, row["organisation"], kind, since)
@@ -138,7 +139,7 @@ def _fill_page(
         events = numbered(context, [Outgoing(body)], at)
         store.deliveries.put_on_pages([(context, events)])
         entry = [events[0].message, NOTICE, title(body), body["choices"]]
-        store.conversations.await_number(context.chat_id, entry)
+        store.conversations.await_number(context.chat_id, entry, edits=False)
 
 
 def _welcome(row: dict[str, Any]) -> Reply:

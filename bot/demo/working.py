@@ -102,13 +102,15 @@ def seed_broadcasts(
         broadcast = store.broadcasts.compose(
             row["body"].strip(), kind, everyone, at, composed_by=author
         )
-        store.broadcasts.confirm(broadcast.id, author, at)
+        count = store.broadcasts.count(everyone, kind, at)
+        store.broadcasts.confirm(broadcast.id, author, count, at)
         store.broadcasts.start(broadcast.id, at)
         recipients = store.broadcasts.recipients(everyone, kind, at)
         notice = store.deliveries.notify(
             "broadcasts.said", {"broadcast": broadcast.id}, recipients, at, kind=Kind.broadcast
         )
-        store.following.begin(broadcast, notice, at)
+        store.following.begin(broadcast, notice)
+        store.following.spread(broadcast, count + 1)
         _deliver(store, at, texts, row["left"])
         store.broadcasts.pause(broadcast.id)
 

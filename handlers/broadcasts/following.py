@@ -1,11 +1,18 @@
-"""Confirming a broadcast and following it on one card, for the secretariat."""
+"""Confirming a broadcast and following it on one card, for the secretariat.
+
+The card is redrawn by the clock (`scheduled.broadcasts`), in whichever chats it stands.
+"""
+
+from datetime import datetime
 
 from bot.messages import Label, Refused, Reply, Request
-from bot.routing import choice, number, secretariat
+from bot.routing import Recipient, choice, notice, number, secretariat
 from handlers.broadcasts.composing import composed, confirmed_already
 from handlers.broadcasts.telling import first_words, whom
 from handlers.people import do
 from storage.broadcasts import Broadcast, BroadcastState
+from storage.deliveries import subject
+from storage.grants import Role
 from storage.store import Store
 
 Choices = list[tuple[str, Label | str]]
@@ -13,12 +20,11 @@ Choices = list[tuple[str, Label | str]]
 PAUSE = ("pause", "broadcasts.pause")
 RESUME = ("resume", "broadcasts.resume")
 CANCEL = ("cancel", "broadcasts.cancel")
-REFRESH = ("refresh", "broadcasts.refresh")
 # What may be done on the card, by state.
 ON_CARD = {
-    BroadcastState.confirmed: (("cancel_now", "broadcasts.cancel_before"), REFRESH),
-    BroadcastState.leaving: (REFRESH, PAUSE, CANCEL),
-    BroadcastState.paused: (RESUME, CANCEL, REFRESH),
+    BroadcastState.confirmed: (("cancel_now", "broadcasts.cancel_before"),),
+    BroadcastState.leaving: (PAUSE, CANCEL),
+    BroadcastState.paused: (RESUME, CANCEL),
 }
 
 
@@ -26,24 +32,25 @@ ON_CARD = {
 def confirm(request: Request, store: Store, broadcast_id: int) -> Reply:
     """It leaves in a minute. Of two who confirm, one does."""
     found = composed(store, broadcast_id)
-    if not store.broadcasts.count(found.whom, found.kind, request.now):
+    count = store.broadcasts.count(found.whom, found.kind, request.now)
+    if not count:
         again: Choices = [(f"broadcasts.rewrite:{found.id}", "broadcasts.rewrite")]
         raise Refused("broadcasts.nobody", to=whom(found.whom, store, request.now), choices=again)
-    if not store.broadcasts.confirm(found.id, request.person, request.now):
+    if not store.broadcasts.confirm(found.id, request.person, count, request.now):
         raise confirmed_already(found, store)
     if found.file_id is not None:
         store.files.keep(found.file_id)
-    return card(found, request, store)
+    return _card(found, request.now, store)
 
 
 @choice("broadcasts.follow", number, who=secretariat)
 def follow(request: Request, store: Store, broadcast_id: int) -> Reply:
-    return card(_confirmed(store, broadcast_id), request, store, replace=False)
+    return _card(_confirmed(store, broadcast_id), request.now, store, replace=False)
 
 
 @choice("broadcasts.refresh", number, who=secretariat)
 def refresh(request: Request, store: Store, broadcast_id: int) -> Reply:
-    return card(_confirmed(store, broadcast_id), request, store)
+    return _card(_confirmed(store, broadcast_id), request.now, store)
 
 
 @choice("broadcasts.pause", number, who=secretariat)
@@ -51,14 +58,14 @@ def pause(request: Request, store: Store, broadcast_id: int) -> Reply:
     """Pause it; of one that is not leaving any more, the card says what became of it."""
     found = _confirmed(store, broadcast_id)
     store.broadcasts.pause(found.id)
-    return card(found, request, store)
+    return _card(found, request.now, store)
 
 
 @choice("broadcasts.resume", number, who=secretariat)
 def resume(request: Request, store: Store, broadcast_id: int) -> Reply:
     found = _confirmed(store, broadcast_id)
     store.broadcasts.resume(found.id)
-    return card(found, request, store)
+    return _card(found, request.now, store)
 
 
 @choice("broadcasts.cancel", number, who=secretariat)
@@ -66,7 +73,7 @@ def cancel(request: Request, store: Store, broadcast_id: int) -> Reply:
     """Ask once more: what has left cannot be taken back."""
     found = _confirmed(store, broadcast_id)
     if found.state not in (BroadcastState.leaving, BroadcastState.paused):
-        return card(found, request, store)
+        return _card(found, request.now, store)
     choices: Choices = [
         (f"broadcasts.refresh:{found.id}", "broadcasts.keep_sending"),
         (f"broadcasts.cancel_now:{found.id}", "broadcasts.cancel_now"),
@@ -79,24 +86,33 @@ def cancel(request: Request, store: Store, broadcast_id: int) -> Reply:
 def cancel_now(request: Request, store: Store, broadcast_id: int) -> Reply:
     found = _confirmed(store, broadcast_id)
     store.broadcasts.cancel(found.id, request.now)
-    return card(found, request, store)
+    return _card(found, request.now, store)
 
 
-def card(found: Broadcast, request: Request, store: Store, *, replace: bool = True) -> Reply:
+@notice("broadcasts.card")
+def redrawn(recipient: Recipient, store: Store, broadcast: int) -> Reply | None:
+    found = store.broadcasts.get(broadcast)
+    if found is None or Role.secretariat not in store.grants.roles_of(
+        recipient.person_id, recipient.now
+    ):
+        return None
+    return _card(found, recipient.now, store)
+
+
+def _card(found: Broadcast, now: datetime, store: Store, *, replace: bool = True) -> Reply:
     """How far it has come, and what may be done about it; it takes its own place."""
     choices: Choices = [
         (f"broadcasts.{verb}:{found.id}", label) for verb, label in ON_CARD.get(found.state, ())
     ]
-    if found.state is BroadcastState.cancelled and found.ended_at is None:
-        choices.append((f"broadcasts.refresh:{found.id}", "broadcasts.refresh"))
     by = store.people.get(found.confirmed_by).name if found.confirmed_by else None
     return Reply(
         "broadcasts.card",
         broadcast=found,
         beginning=first_words(found),
-        to=whom(found.whom, store, request.now),
+        to=whom(found.whom, store, now),
         by=by,
-        progress=store.following.progress(found, request.now),
+        progress=store.following.progress(found, now),
+        shows=subject("broadcast", found.id),
         choices=[*choices, do("broadcast", "broadcasts.back")],
         replace=replace,
     )

@@ -1,10 +1,11 @@
 """What waits for the secretariat: the notice of it, the list, and one thread's card."""
 
-from bot.markup import beginning
 from bot.messages import Label, Refused, Reply, Request, Said, Words
 from bot.routing import Recipient, choice, command, notice, number, secretariat
 from handlers import academies
+from handlers.broadcasts.telling import first_words
 from handlers.people import do
+from storage.deliveries import subject
 from storage.people import Person
 from storage.store import Store
 from storage.threads import LAPSE, Line, Listed, Thread
@@ -125,7 +126,7 @@ def card(request: Request, store: Store, thread_id: int, *, before: int | None =
         broadcasts=_broadcasts(lines, store),
         reachable=bool(store.people.direct_chats([thread.person_id])),
         choices=[*choices, *_ways_on(request, store, thread, last)],
-        shows_thread=thread_id,
+        shows=subject("thread", thread_id),
     )
 
 
@@ -133,7 +134,7 @@ def _broadcasts(lines: list[Line], store: Store) -> dict[int, str]:
     """How the broadcasts begin that these messages are about, by their ids."""
     ids = {line.message.broadcast_id for line in lines} - {None}
     found = [broadcast for one in ids if (broadcast := store.broadcasts.get(one or 0)) is not None]
-    return {broadcast.id: beginning(broadcast.body) for broadcast in found}
+    return {broadcast.id: first_words(broadcast) for broadcast in found}
 
 
 def _fitting(lines: list[Line]) -> list[Line]:

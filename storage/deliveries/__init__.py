@@ -6,22 +6,12 @@ chat's lock, so that a reader "after n" never misses one.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
-from sqlalchemy import (
-    ColumnElement,
-    Select,
-    Table,
-    bindparam,
-    delete,
-    insert,
-    literal,
-    select,
-    update,
-)
+from sqlalchemy import Table, bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from storage.base import execute, insert_into
+from storage.base import execute
 from storage.conversations import Context
 from storage.deliveries.claiming import Claiming
 from storage.deliveries.model import (
@@ -35,9 +25,11 @@ from storage.deliveries.model import (
     Outgoing,
     PageEvent,
     Placed,
+    subject,
 )
+from storage.deliveries.notifying import Notifying
 from storage.people import Chat
-from storage.types import Instant, Named
+from storage.types import Instant
 
 __all__ = [
     "Claimed",
@@ -52,6 +44,7 @@ __all__ = [
     "PageEvent",
     "Placed",
     "numbered",
+    "subject",
 ]
 
 _chats, _deliveries = cast(Table, Chat.__table__), cast(Table, Delivery.__table__)
@@ -95,12 +88,12 @@ def numbered(chat: Counters, outgoing: Sequence[Outgoing], now: datetime) -> tup
         chat.last_event += 1
         chat.last_message += one.operation is Operation.send
         message = one.message or str(chat.last_message)
-        shown = one.report_id, one.thread_id
-        events.append(PageEvent(chat.last_event, one.operation, message, one.body, now, *shown))
+        number = chat.last_event
+        events.append(PageEvent(number, one.operation, message, one.body, now, one.subject))
     return tuple(events)
 
 
-class Deliveries(Claiming):
+class Deliveries(Claiming, Notifying):
     """Queries of deliveries. `queued` says that this transaction left something to send."""
 
     def __init__(self, session: Session) -> None:
@@ -122,8 +115,7 @@ class Deliveries(Claiming):
                 "message": event.message,
                 "event": event.event,
                 "done_at": event.at,
-                "report_id": event.report_id,
-                "thread_id": event.thread_id,
+                "subject": event.subject,
             }
             for chat, events in pages
             for event in events
@@ -169,17 +161,10 @@ class Deliveries(Claiming):
         )
         return messages
 
-    def take_back(self, report_ids: Sequence[int], now: datetime) -> None:
-        """Erase what showed some reports, and have it deleted where it still stands."""
-        self._take_back(Delivery.report_id.in_(report_ids), now)
-
-    def take_back_threads(self, thread_ids: Sequence[int], now: datetime) -> None:
-        """Erase what showed some threads, and have it deleted where it still stands."""
-        self._take_back(Delivery.thread_id.in_(thread_ids), now)
-
-    def _take_back(self, which: ColumnElement[bool], now: datetime) -> None:
+    def take_back(self, subjects: Sequence[str], now: datetime) -> None:
+        """Erase what showed some things, and have it deleted where it still stands."""
         shown = select(Delivery).where(
-            which,
+            Delivery.subject.in_(subjects),
             Delivery.operation != Operation.delete,
             Delivery.state.in_((DeliveryState.sent, DeliveryState.on_page)),
         )
@@ -205,61 +190,12 @@ class Deliveries(Claiming):
                 "attempts": 0,
                 "body": one.body,
                 "message": one.message,
-                "report_id": one.report_id,
-                "thread_id": one.thread_id,
+                "subject": one.subject,
             }
             for one in outgoing
         ]
         execute(self.session, _insert, rows)
         self.queued = True
-
-    def notify(
-        self,
-        name: str,
-        arguments: dict[str, Any],
-        recipients: Select[int],
-        now: datetime,
-        *,
-        due_at: datetime | None = None,
-        expires_at: datetime | None = None,
-        kind: Kind = Kind.notice,
-    ) -> int:
-        """Say one thing to many people: one notice and one statement; return the notice's id.
-
-        Args:
-            recipients: a query of ids of people, without doubles.
-            expires_at: after it, the message would make no sense and is not sent.
-        """
-        notice = Notice(name=name, arguments=arguments, created_at=now)
-        self.session.add(notice)
-        self.session.flush()
-        person = recipients.subquery()
-        rows = select(
-            literal(notice.id),
-            person.c[0],
-            literal(""),
-            literal(kind, Named(Kind)),
-            literal(Operation.send, Named(Operation)),
-            literal(DeliveryState.waiting, Named(DeliveryState)),
-            literal(due_at or now, Instant()),
-            literal(expires_at, Instant()),
-            literal(0),
-        ).where(person.c[0].is_not(None))  # SQLite wants a WHERE before ON CONFLICT
-        columns = [
-            "notice_id",
-            "person_id",
-            "thread",
-            "kind",
-            "operation",
-            "state",
-            "due_at",
-            "expires_at",
-            "attempts",
-        ]
-        statement = insert_into(self.session, Delivery).from_select(columns, rows)
-        self.session.execute(statement.on_conflict_do_nothing())
-        self.queued = True
-        return notice.id
 
     def page_events(self, chat_id: int, after: int, at_most: int = 200) -> list[PageEvent]:
         """The events of a web chat after number `after`, in order."""

@@ -15,7 +15,12 @@ from storage.types import EncryptedJSON, Instant, Named
 WAITING = "state = 'waiting' AND kind <> 'broadcast'"
 WAITING_BROADCAST = "state = 'waiting' AND kind = 'broadcast'"
 LEASED = "state = 'sending'"
-SHOWS_THREAD = "thread_id IS NOT NULL"
+HAS_SUBJECT = "subject IS NOT NULL"
+
+
+def subject(noun: str, number: int) -> str:
+    """The name of one thing that messages show."""
+    return f"{noun}:{number}"
 
 
 class Operation(StrEnum):
@@ -70,8 +75,8 @@ class Notice(Base):
 class Delivery(Base):
     """To whom, when, and how it went.
 
-    `report_id` and `thread_id` name the report, or the thread with the secretariat, whose text it
-    shows, if any; `thread` is where in a chat it is said.
+    `subject` names the report, the thread with the secretariat or the broadcast that it shows, if
+    any, so that it can be taken back or redrawn; `thread` is where in a chat it is said.
     """
 
     __tablename__ = "deliveries"
@@ -80,12 +85,11 @@ class Delivery(Base):
         UniqueConstraint("notice_id", "chat_id"),
         UniqueConstraint("chat_id", "event"),
         Index(None, "person_id"),
-        Index(None, "report_id"),
         Index(
-            "ix_deliveries_thread_id",
-            "thread_id",
-            sqlite_where=text(SHOWS_THREAD),
-            postgresql_where=text(SHOWS_THREAD),
+            "ix_deliveries_subject",
+            "subject",
+            sqlite_where=text(HAS_SUBJECT),
+            postgresql_where=text(HAS_SUBJECT),
         ),
         Index(None, "done_at"),
         Index(
@@ -130,8 +134,7 @@ class Delivery(Base):
     message: Mapped[str | None] = mapped_column(String(120))
     event: Mapped[int | None]
     done_at: Mapped[datetime | None] = mapped_column(Instant)
-    report_id: Mapped[int | None]
-    thread_id: Mapped[int | None]
+    subject: Mapped[str | None] = mapped_column(String(40))
 
 
 @dataclass(frozen=True)
@@ -140,15 +143,13 @@ class Outgoing:
 
     Attributes:
         message: the platform's id of the one edited or deleted.
-        report_id: the report whose text it shows, if any.
-        thread_id: the thread with the secretariat whose text it shows, if any.
+        subject: what it shows, if it may have to be taken back or redrawn (see `subject`).
     """
 
     body: dict[str, Any]
     operation: Operation = Operation.send
     message: str | None = None
-    report_id: int | None = None
-    thread_id: int | None = None
+    subject: str | None = None
 
 
 @dataclass(frozen=True)
@@ -160,8 +161,7 @@ class PageEvent:
     message: str
     body: dict[str, Any]
     at: datetime
-    report_id: int | None = None
-    thread_id: int | None = None
+    subject: str | None = None
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,8 @@ def upgrade() -> None:
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("notice_id", sa.Integer(), nullable=True),
         sa.Column("total", sa.Integer(), nullable=True),
+        sa.Column("spread_to", sa.Integer(), nullable=True),
+        sa.Column("drawn", sa.String(length=40), nullable=True),
         sa.Column("counts", sa.LargeBinary(), nullable=True),
         sa.ForeignKeyConstraint(["composed_by"], ["people.id"], name="fk_broadcasts_composed_by"),
         sa.ForeignKeyConstraint(["confirmed_by"], ["people.id"], name="fk_broadcasts_confirmed_by"),
@@ -124,6 +126,14 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("state = 'cancelled' AND ended_at IS NULL"),
         postgresql_where=sa.text("state = 'cancelled' AND ended_at IS NULL"),
+    )
+    op.create_index(
+        "ix_broadcasts_drawn",
+        "broadcasts",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("drawn IS NOT NULL"),
+        postgresql_where=sa.text("drawn IS NOT NULL"),
     )
     op.create_table(
         "meeting_answers",
@@ -220,14 +230,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_thread_messages"),
     )
     op.create_index("ix_thread_messages_thread_id", "thread_messages", ["thread_id"], unique=False)
-    op.add_column("deliveries", sa.Column("thread_id", sa.Integer(), nullable=True))
+    op.add_column("deliveries", sa.Column("subject", sa.String(length=40), nullable=True))
+    op.execute(
+        "UPDATE deliveries SET subject = 'report:' || report_id WHERE report_id IS NOT NULL"
+    )
+    op.drop_index("ix_deliveries_report_id", "deliveries")
+    op.drop_column("deliveries", "report_id")
     op.create_index(
-        "ix_deliveries_thread_id",
+        "ix_deliveries_subject",
         "deliveries",
-        ["thread_id"],
+        ["subject"],
         unique=False,
-        sqlite_where=sa.text("thread_id IS NOT NULL"),
-        postgresql_where=sa.text("thread_id IS NOT NULL"),
+        sqlite_where=sa.text("subject IS NOT NULL"),
+        postgresql_where=sa.text("subject IS NOT NULL"),
     )
     op.drop_index("ix_deliveries_waiting", "deliveries")
     op.create_index(
@@ -266,8 +281,14 @@ def downgrade() -> None:
         sqlite_where=sa.text("state = 'waiting'"),
         postgresql_where=sa.text("state = 'waiting'"),
     )
-    op.drop_index("ix_deliveries_thread_id", "deliveries")
-    op.drop_column("deliveries", "thread_id")
+    op.drop_index("ix_deliveries_subject", "deliveries")
+    op.add_column("deliveries", sa.Column("report_id", sa.Integer(), nullable=True))
+    op.execute(
+        "UPDATE deliveries SET report_id = CAST(substr(subject, 8) AS INTEGER) "
+        "WHERE subject LIKE 'report:%'"
+    )
+    op.create_index("ix_deliveries_report_id", "deliveries", ["report_id"])
+    op.drop_column("deliveries", "subject")
     op.drop_index("ix_thread_messages_thread_id", "thread_messages")
     op.drop_table("thread_messages")
     op.drop_index("uq_threads_open", "threads")
@@ -279,6 +300,7 @@ def downgrade() -> None:
     op.drop_table("reminders")
     op.drop_index("ix_meeting_answers_person_id", "meeting_answers")
     op.drop_table("meeting_answers")
+    op.drop_index("ix_broadcasts_drawn", "broadcasts")
     op.drop_index("ix_broadcasts_ending", "broadcasts")
     op.drop_index("ix_broadcasts_under_way", "broadcasts")
     op.drop_table("broadcasts")

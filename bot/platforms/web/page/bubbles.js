@@ -31,6 +31,9 @@ export function button(label, press, attributes = {}) {
 
 const unseen = (text) => element('span', { class: 'unseen' }, text);
 
+// A line of its own in italics is a hint; words in italics are somebody's emphasis.
+const isLine = (node) => [node.previousSibling, node.nextSibling].every((one) => !one || one.nodeName === 'BR');
+
 function rebuilt(nodes) {
   const made = document.createDocumentFragment();
   for (const node of nodes) {
@@ -43,6 +46,7 @@ function rebuilt(nodes) {
         copy.rel = 'noopener noreferrer';
         copy.target = '_blank';
       }
+      if (node.nodeName === 'I' && isLine(node)) copy.className = 'hint';
       copy.append(rebuilt(node.childNodes));
       made.append(copy);
     } else if (node.nodeType === Node.ELEMENT_NODE) made.append(rebuilt(node.childNodes));
@@ -96,7 +100,7 @@ export function reopen(bubble) {
 function attachment({ url, name, type }) {
   const link = element('a', { href: address(url), target: '_blank', rel: 'noopener' });
   if (type.startsWith('image/')) link.append(element('img', { src: address(url), alt: name }));
-  else link.append(`${words.download} : ${name}`);
+  else link.append(type === 'text/calendar' ? name : `${words.download} : ${name}`);
   return link;
 }
 
@@ -116,9 +120,9 @@ export function fill(bubble, event, choose) {
 // What the person said. How it travels is shown, but not read out by the log.
 export function mine(text, photo) {
   const bubble = element('article', { class: 'bubble mine', dir: 'auto', 'aria-live': 'off' });
-  bubble.append(unseen(`${words.me} : `), text);
-  if (photo && !photo.type.startsWith('image/')) bubble.append(photo.name || 'PDF');
-  else if (photo) {
+  const isDocument = photo && !photo.type.startsWith('image/');
+  bubble.append(unseen(`${words.me} : `), isDocument ? photo.name || 'PDF' : text);
+  if (photo && !isDocument) {
     const url = URL.createObjectURL(photo);
     bubble.append(element('img', { src: url, alt: '', class: 'thumbnail' }));
   }

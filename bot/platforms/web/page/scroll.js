@@ -46,6 +46,18 @@ export function arrived(bubble, isAnswer) {
   else settle();
 }
 
+// A pressed message changed. A long one stays at its choices, where it was pressed.
+export function changed(bubble) {
+  settle();
+  const end = bubble.offsetTop + bubble.offsetHeight - log.scrollTop;
+  const isLong = bubble.offsetHeight > log.clientHeight - 16;
+  if (!isLong || end > log.clientHeight + NEAR) return reveal(bubble);
+  anchor = null;
+  log.scrollTop += Math.max(0, end + 8 - log.clientHeight);
+  placed = log.scrollTop;
+  return count();
+}
+
 // What is done to the log's beginning moves nothing of what is read.
 export function keepPlace(change) {
   const fromEnd = log.scrollHeight - log.scrollTop;

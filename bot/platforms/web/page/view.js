@@ -1,7 +1,7 @@
 // The log: turns in the order of the conversation. A turn is an answer with the words it answers,
 // or words that still wait for their answer: these stay after all others.
 import { dayOf, element, fill, label, mine, reopen as reopenIn, words } from './bubbles.js';
-import { arrived, keepPlace, reveal } from './scroll.js';
+import { arrived, changed, keepPlace, reveal } from './scroll.js';
 
 const log = document.getElementById('log');
 const answers = new Map(); // message → { bubble, event }
@@ -61,13 +61,15 @@ export function tell(event, choose) {
   if (!known) turnFor(message, event.at).append(bubble);
   if (!isStale) {
     answers.set(message, { bubble, event });
+    if (known) bubble.setAttribute('aria-live', event.said ? 'polite' : 'off'); // a card may count up
     fill(bubble, event, choose);
   }
   if (event.said) answered(event.said, bubble, kind);
   restOlderChoices();
   if (isReplay) return undefined;
   const isExpected = Boolean(event.said) && expected.delete(event.said.id);
-  if (!known || isExpected) arrived(bubble, isExpected);
+  if (!known) arrived(bubble, isExpected);
+  else if (isExpected) changed(bubble);
   return undefined;
 }
 
