@@ -1,5 +1,6 @@
 """What time does: periodic ticks over due rows, and a clock that visits each due instant."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -106,8 +107,12 @@ class Ticker:
         return min((moment for moment in moments if moment is not None), default=None)
 
     async def _tick(self, job: Job) -> None:
-        while await self._run(job):
-            pass
+        try:
+            while await self._run(job):
+                pass
+        except asyncio.CancelledError:
+            if not self._stopped:  # else the scheduler would log a stop as a failure
+                raise
 
     async def _run(self, job: Job) -> bool:
         """Do what is due; say whether more is to be done at once."""

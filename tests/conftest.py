@@ -1,8 +1,8 @@
 """Real parts for every test: a migrated database, a service, and people who say and press."""
 
 import shutil
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,11 +12,14 @@ import handlers  # noqa: F401 (declares every command)
 from bot.settings import Settings
 from storage import migrate
 from storage.database import Database
+from tests.compiled import Compiled
 from tests.people import Stage
 from tests.servers import NoServer, chromium, database, postgresql
 
 SECRET = "a secret of the tests, long enough to be taken"
 NOW = datetime(2027, 1, 11, 9, 0, tzinfo=UTC)  # a Monday
+
+Copy = Callable[[], AbstractContextManager[str]]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -57,6 +60,25 @@ def _migrated(url: str) -> None:
     made.close()
 
 
+@pytest.fixture(scope="session")
+def sqlite_copy(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    """Makes a new migrated SQLite file."""
+
+    @contextmanager
+    def copy() -> Iterator[str]:
+        path = tmp_path_factory.mktemp("copy") / "preau.db"
+        shutil.copy(sqlite_template, path)
+        yield f"sqlite:///{path}"
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def postgresql_copy(postgresql_server: str, postgresql_template: str) -> Copy:
+    """Makes a new migrated PostgreSQL database, dropped afterwards."""
+    return lambda: database(postgresql_server, template=postgresql_template)
+
+
 @pytest.fixture
 def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
     """A new migrated SQLite file."""
@@ -65,9 +87,9 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def postgresql_url(postgresql_server: str, postgresql_template: str) -> Iterator[str]:
+def postgresql_url(postgresql_copy: Copy) -> Iterator[str]:
     """A new migrated PostgreSQL database, dropped afterwards; mark such a test `servers`."""
-    with database(postgresql_server, template=postgresql_template) as url:
+    with postgresql_copy() as url:
         yield url
 
 
@@ -91,10 +113,16 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
     )
 
 
+@pytest.fixture(scope="session")
+def compiled() -> Compiled:
+    return Compiled()
+
+
 @pytest.fixture
-def db(settings: Settings) -> Iterator[Database]:
+def db(settings: Settings, compiled: Compiled) -> Iterator[Database]:
     """A migrated, open database."""
     opened = Database(settings.database_url, settings.secrets())
+    compiled.lend(opened)
     opened.open()
     yield opened
     opened.close()

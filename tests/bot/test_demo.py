@@ -1,5 +1,6 @@
 """The demo's committee, as each persona finds it."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,8 +14,10 @@ from storage.database import Database
 from storage.deliveries import PageEvent
 from storage.people import Account, Chat
 from storage.store import Store
+from tests.conftest import SECRET
 from tests.people import Stage
 
+SERVERS = pytest.mark.servers
 NOW = datetime(2027, 1, 11, 9, tzinfo=UTC)
 
 
@@ -22,6 +25,17 @@ NOW = datetime(2027, 1, 11, 9, tzinfo=UTC)
 def seeded(db: Database, settings: Settings) -> Database:
     db.write_now(lambda store: seed(store, settings, NOW))
     return db
+
+
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=SERVERS)])
+def world(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """The committee on each engine, seeded once for those who only read."""
+    with request.getfixturevalue(f"{request.param}_copy")() as url:
+        db = Database(url, [SECRET])
+        db.open()
+        db.write_now(lambda store: seed(store, Settings(_env_file=None), NOW))
+        yield db
+        db.close()
 
 
 def page(store: Store, persona: str) -> list[PageEvent]:
@@ -32,8 +46,8 @@ def page(store: Store, persona: str) -> list[PageEvent]:
 
 
 @pytest.mark.parametrize("persona", PERSONAS)
-def test_a_page_reads_in_the_order_of_its_times(seeded: Database, persona: str) -> None:
-    events = seeded.read_now(lambda store: page(store, persona))
+def test_a_page_reads_in_the_order_of_its_times(world: Database, persona: str) -> None:
+    events = world.read_now(lambda store: page(store, persona))
     assert [event.event for event in events] == list(range(1, len(events) + 1))
     assert [event.at for event in events] == sorted(event.at for event in events)
     assert all(event.at < NOW for event in events)
@@ -49,14 +63,14 @@ def test_a_page_reads_in_the_order_of_its_times(seeded: Database, persona: str) 
     ],
 )
 def test_each_is_offered_first_what_they_come_for(
-    seeded: Database, persona: str, first: str
+    world: Database, persona: str, first: str
 ) -> None:
-    welcome, *_ = seeded.read_now(lambda store: page(store, persona))
+    welcome, *_ = world.read_now(lambda store: page(store, persona))
     assert welcome.body["choices"][0][0] == first
 
 
-def test_the_result_of_the_past_comes_before_the_open_votes(seeded: Database) -> None:
-    _, result, *told = seeded.read_now(lambda store: page(store, "delegate"))
+def test_the_result_of_the_past_comes_before_the_open_votes(world: Database) -> None:
+    _, result, *told = world.read_now(lambda store: page(store, "delegate"))
     said = as_plain(result.body["markup"])
     assert said.startswith("Résultat (VOTE-")
     assert "11 organisations sur 11" in said
@@ -66,7 +80,7 @@ def test_the_result_of_the_past_comes_before_the_open_votes(seeded: Database) ->
     assert len(opened) == 2
 
 
-def test_reports_are_in_every_state_of_a_review(seeded: Database) -> None:
+def test_reports_are_in_every_state_of_a_review(world: Database) -> None:
     def look(store: Store) -> None:
         address = address_of(PERSONAS["secretariat"])
         secretary = store.session.scalars(
@@ -77,10 +91,10 @@ def test_reports_are_in_every_state_of_a_review(seeded: Database) -> None:
         assert store.reports.count_waiting() > 5
         assert store.reports.decided_by(secretary)
 
-    seeded.read_now(look)
+    world.read_now(look)
 
 
-def test_a_broadcast_is_under_way_and_threads_wait(seeded: Database) -> None:
+def test_a_broadcast_is_under_way_and_threads_wait(world: Database) -> None:
     def look(store: Store) -> None:
         [broadcast] = store.broadcasts.under_way()
         progress = store.following.progress(broadcast, NOW)
@@ -89,7 +103,7 @@ def test_a_broadcast_is_under_way_and_threads_wait(seeded: Database) -> None:
         assert progress.remaining > 10
         assert store.threads.count_waiting() == 3
 
-    seeded.read_now(look)
+    world.read_now(look)
 
 
 async def test_moving_the_clock_shows_the_reminders_in_order(

@@ -1,12 +1,16 @@
 """People at a browser: they come in, say, press, and look."""
 
+import os
 import re
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
+PICTURES = Path(os.environ.get("PREAU_PICTURES", "build/pictures"))
 PHONE = (390, 780)
 STORY = (
     "Dans notre école, la connexion tombe dès que deux classes s'en servent. Nous avons déplacé "
@@ -43,7 +47,15 @@ async def newcomer(
 
 async def enter(browser: Browser, demo: str, persona: str) -> Page:
     page = await open_page(browser, f"{demo}/?as={persona}")
-    await heard(page, "Bonjour, je suis Préau")
+    await expect(page.locator(".bubble").first).to_be_visible()
+    return page
+
+
+async def guest(browser: Browser, demo: str, code: str) -> Page:
+    """Somebody who opened the link of an invitation."""
+    page = await open_page(browser, f"{demo}/#code={code}")
+    await page.get_by_role("button", name="Entrer avec ce code").click()
+    await heard(page, "Votre invitation est acceptée")
     return page
 
 
@@ -79,6 +91,32 @@ async def pick(page: Page, item: str) -> None:
 
 async def heard(page: Page, text: str) -> None:
     await expect(page.get_by_role("log").get_by_text(text).last).to_be_visible()
+
+
+async def hour_of(page: Page) -> datetime:
+    """The hour and minute of the newest message: the clock may have been moved."""
+    at = await page.locator(".bubble time").last.get_attribute("datetime")
+    assert at is not None
+    return datetime.fromisoformat(at).replace(second=0, microsecond=0)
+
+
+async def an_hour_passes(page: Page) -> None:
+    """Move the demo's clock."""
+    now = page.locator("#now")
+    if not await now.is_visible():
+        await page.get_by_text("Horloge").click()
+    before = await now.inner_text()
+    await page.get_by_role("button", name="+ 1 heure").click()
+    await expect(now).not_to_have_text(before)
+
+
+async def picture(page: Page, name: str, of: str = "", block: str = "start") -> None:
+    """A picture for the documents, from the real thing; `of`: scrolled to the last such bubble."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    if of:
+        bubble = page.locator(".bubble:not(.mine)", has_text=of).last
+        await bubble.evaluate("(bubble, block) => bubble.scrollIntoView({block})", block)
+    await page.screenshot(path=PICTURES / f"{name}.png")
 
 
 def composer(page: Page) -> Locator:

@@ -3,9 +3,6 @@
 The pictures of the README are made here, from the real thing.
 """
 
-import os
-from pathlib import Path
-
 import pytest
 from playwright.async_api import Browser, Page, expect
 
@@ -16,18 +13,12 @@ from tests.browser.people import (
     enter,
     heard,
     open_page,
+    picture,
     press,
     say,
 )
 
 pytestmark = [pytest.mark.servers, pytest.mark.asyncio(loop_scope="session")]
-
-PICTURES = Path(os.environ.get("PREAU_PICTURES", "build/pictures"))
-
-
-async def picture(page: Page, name: str) -> None:
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    await page.screenshot(path=PICTURES / f"{name}.png")
 
 
 async def move_clock_to(page: Page, hour: str) -> None:
@@ -72,7 +63,7 @@ async def test_the_main_job_as_four_people(browser: Browser, demo: str) -> None:
 
     delegate = await enter(browser, demo, "delegate")
     await heard(delegate, "Êtes-vous favorable au projet")
-    await picture(delegate, "vote")
+    await picture(delegate, "vote", of="Êtes-vous favorable")
     vote = delegate.get_by_role("button", name="1. Pour", exact=True).first
     for _ in range(2):  # a press that changes nothing can be made again, from the same place
         await vote.focus()
@@ -91,7 +82,7 @@ async def test_the_main_job_as_four_people(browser: Browser, demo: str) -> None:
     await move_clock_to(delegate, "18:00")  # in Paris, not in the browser
     await heard(delegate, "Résultat (VOTE-")
     await expect(delegate.locator("#now")).to_contain_text("18:00")
-    await picture(delegate, "result")
+    await picture(delegate, "result", of="Résultat (VOTE-")
 
 
 @pytest.mark.parametrize("size", [(1366, 768), (1024, 768)])

@@ -1,0 +1,61 @@
+"""What the clock does: as often as there is something to do, and no longer than it may."""
+
+import asyncio
+import logging
+import threading
+from datetime import UTC, datetime
+
+import pytest
+
+from bot.ticker import Job, Ticker
+from storage.database import Database
+from storage.store import Store
+
+NOW = datetime(2027, 1, 11, 9, tzinfo=UTC)
+
+
+def ticker(db: Database, job: Job) -> Ticker:
+    async def nothing() -> None:
+        pass
+
+    return Ticker(db, [job], lambda: NOW, after=nothing, queued=lambda: None)
+
+
+async def test_a_job_with_more_to_do_goes_on_at_once_each_time_in_its_own_transaction(
+    db: Database,
+) -> None:
+    done: list[int] = []
+    over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def slice_of(store: Store, now: datetime) -> bool:
+        done.append(id(store.session))
+        if len(done) == 3:
+            loop.call_soon_threadsafe(over.set)
+        return len(done) < 3
+
+    ticking = ticker(db, Job("slices", slice_of, every=3600))
+    ticking.start()
+    await asyncio.wait_for(over.wait(), 10)
+    ticking.stop()
+    assert len(done) == 3
+
+
+async def test_a_tick_that_is_stopped_is_no_failure(
+    db: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    began, may_end = threading.Event(), threading.Event()
+
+    def look(store: Store, now: datetime) -> None:
+        began.set()
+        may_end.wait(10)
+
+    ticking = ticker(db, Job("slow", lambda *_: None, prepare=look, every=3600))
+    ticking.start()
+    await asyncio.to_thread(began.wait, 10)
+    with caplog.at_level(logging.ERROR):
+        ticking.stop()
+        for _ in range(10):
+            await asyncio.sleep(0)
+    may_end.set()
+    assert caplog.records == []
