@@ -16,6 +16,7 @@ from storage.store import Store
 
 LONGEST_SHOWN = 40  # characters of a number that is none
 MANDATES = (Role.delegate, Role.substitute)
+IN_A_GROUP = (Role.chair, Role.rapporteur)
 
 
 def invite(
@@ -37,7 +38,9 @@ def invite(
         raise Misused(f"a {role} speaks for somebody: say --organisation")
     if role not in MANDATES and organisation is not None:
         raise Misused(f"a {role} speaks for no organisation: leave out --organisation")
-    if role in MANDATES and group is not None:
+    if role in IN_A_GROUP and group is None:
+        raise Misused(f"a {role} is so in one working group: say --group")
+    if role not in (*IN_A_GROUP, Role.member) and group is not None:
         raise Misused(f"a {role} is so everywhere: leave out --group")
     settings = load()
     now = Clock().now()

@@ -64,7 +64,7 @@ def _tagged(mark: re.Match[str]) -> Markup:
     if mark["bold"]:
         return Markup("<b>{}</b>").format(marked(mark["bold"]))
     if mark["italic"]:
-        return Markup("<i>{}</i>").format(marked(mark["italic"]))
+        return Markup("<em>{}</em>").format(marked(mark["italic"]))
     address = mark["target"] or mark["address"]
     return Markup('<a href="{}">{}</a>').format(address, mark["words"] or address)
 
@@ -76,8 +76,8 @@ def clean(typed: str) -> str:
 
 
 def beginning(text: str, at_most: int = 60) -> str:
-    """The first words of a text, on one line."""
-    line = " ".join(text.split())
+    """The first words of a text, on one line that shows where its own lines end."""
+    line = "\u00a0· ".join(" ".join(one.split()) for one in text.splitlines() if one.strip())
     if len(line) <= at_most:
         return line
-    return (line[:at_most].rpartition(" ")[0] or line[:at_most]).rstrip(" ,;:.") + "…"
+    return (line[:at_most].rpartition(" ")[0] or line[:at_most]).rstrip(" ,;:.\u00a0·") + "…"

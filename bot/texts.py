@@ -4,13 +4,13 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_time
+from babel.dates import format_date, format_time, format_timedelta
 from babel.lists import format_list
 from babel.numbers import format_decimal
 from jinja2 import Environment, FunctionLoader, StrictUndefined
@@ -57,6 +57,7 @@ class Texts:
             "local": self.local,
             "hour": self.hour,
             "number": self.number,
+            "lasting": self.lasting,
             "listed": self.listed,
         }
         self._environment.globals["say"] = self.say
@@ -132,6 +133,11 @@ class Texts:
 
     def number(self, value: int) -> str:
         return format_decimal(value, locale=self.language)
+
+    def lasting(self, time: timedelta) -> str:
+        """« 3 h », « 2 j »: about how long, a minute at least."""
+        time = max(time, timedelta(minutes=1))
+        return format_timedelta(time, threshold=1, format="short", locale=self.language)
 
     def listed(self, items: list[str]) -> str:
         """« A, B et C »."""

@@ -4,13 +4,22 @@ from bot import routing
 from bot.messages import Label, Refused, Reply, Request, Words
 from bot.routing import COMMANDS, anyone, choice, command, member
 from bot.texts import LANGUAGES
+from bot.wording import group_name
 from storage.grants import Role
 from storage.groups import Belonging
 from storage.people import Profile
 from storage.store import Store
 
 SHORT = 8  # choices of an ordinary menu
-SECRETARIAT = ("review", "threads", "draft", "poll", "broadcast")
+COMES_FOR = {
+    Role.secretariat: ("review", "threads"),
+    Role.reviewer: ("review",),
+    Role.chair: ("meeting",),
+    Role.rapporteur: ("meetings",),
+    Role.delegate: ("polls",),
+    Role.substitute: ("polls",),
+}
+WORK = ("review", "threads", "draft", "poll", "meeting", "broadcast")  # of the secretariat
 
 
 def _command(text: str) -> str:
@@ -39,26 +48,41 @@ def start(request: Request, store: Store) -> Reply:
 
 @command("menu", who=anyone)
 def menu(request: Request, store: Store) -> Reply:
-    """What may be done, beginning with what was left unfinished."""
+    """What may be done, beginning with what was left unfinished.
+
+    The secretariat's is about its work; one line opens what everybody may do.
+    """
     if Role.secretariat in request.roles:
-        names = ["polls", "groups", *SECRETARIAT, "report", "my_reports", "settings"]
+        choices = [*map(do, WORK), ("people.mine", "people.mine")]
     else:
-        names = ["report", "my_reports", "polls", "groups", "settings", "privacy", "help"]
-    after_polls = names.index("polls") + 1
-    names[after_polls:after_polls] = _meetings(request, store)
-    if Role.secretariat not in request.roles and len(names) < SHORT:  # it is in the help too
-        names.append("write")
-    choices = [do(name) for name in names]
+        names = [*_personal(request, store), "help"]
+        if len(names) < SHORT:  # it is in the help too
+            names.append("write")
+        choices = [do(name) for name in names]
     if store.conversations.draft(request.person, "report") is not None:
         choices.insert(0, ("form.resume:report", "people.go_on"))
     return Reply("people.menu", choices=choices)
 
 
+@choice("people.mine")
+def mine(request: Request, store: Store) -> Reply:
+    """What the secretariat may do as everybody does."""
+    return Reply("people.menu", choices=[*map(do, _personal(request, store)), do("menu")])
+
+
+def _personal(request: Request, store: Store) -> list[str]:
+    meetings = _meetings(request, store)
+    return ["report", "my_reports", "polls", *meetings, "groups", "settings", "privacy"]
+
+
 def _meetings(request: Request, store: Store) -> list[str]:
-    """What meetings there are to see, and to call."""
-    calls = bool(request.roles & {Role.secretariat, Role.chair})
+    """What meetings there are to see, and to call; the secretariat calls them at its work."""
+    if Role.secretariat in request.roles:
+        return ["meetings"]
+    if Role.chair in request.roles:
+        return ["meetings", "meeting"]
     belongs = Belonging.member in store.groups.of_person(request.person).values()
-    return [*(["meetings"] if calls or belongs else []), *(["meeting"] if calls else [])]
+    return ["meetings"] if belongs else []
 
 
 @choice("people.menu")
@@ -160,8 +184,26 @@ def invited(request: Request, store: Store) -> Reply:
     mandates = store.organisations.mandates_of(request.person, request.now)
     organisations = [names.get(mandate.organisation_id, "") for mandate in mandates]
     roles = [Words(f"people.role_{role}") for role in sorted(request.roles)]
-    choices = [do("polls"), do("menu")]
-    return Reply("people.invited", roles=roles, organisations=organisations, choices=choices)
+    return Reply(
+        "people.invited",
+        roles=roles,
+        organisations=organisations,
+        choices=_comes_for(request, store),
+    )
+
+
+def _comes_for(request: Request, store: Store) -> list[tuple[str, Label | str]]:
+    """What somebody comes in for: what their roles do, their group, and the menu."""
+    names = [name for role, does in COMES_FOR.items() if role in request.roles for name in does]
+    choices = [do(name) for name in dict.fromkeys(names or ["polls"])]
+    standing = store.groups.of_person(request.person)
+    belongs = [one for one in store.groups.all_open() if standing.get(one.id) is Belonging.member]
+    if len(belongs) == 1:
+        group = Words("people.my_group", {"group": group_name(belongs[0])})
+        choices.append((f"groups.show:{belongs[0].id}", group))
+    elif belongs:
+        choices.append(do("groups"))
+    return [*choices, do("menu")]
 
 
 @command("leave", who=anyone)

@@ -6,6 +6,7 @@ nobody else waits long for the database.
 
 from datetime import datetime
 
+from bot.quiet import leaves_at
 from bot.ticker import Job
 from storage.broadcasts import Broadcast
 from storage.deliveries import Kind, subject
@@ -43,7 +44,7 @@ def leave(store: Store, now: datetime, at_most: int = SLICE) -> bool:
     assert broadcast.started_at is not None
     recipients = store.broadcasts.recipients(broadcast.whom, broadcast.kind, broadcast.started_at)
     next_ones = recipients.where(Person.id > broadcast.spread_to).order_by(Person.id).limit(at_most)
-    store.deliveries.address(broadcast.notice_id, next_ones, now, kind=Kind.broadcast)
+    store.deliveries.address(broadcast.notice_id, next_ones, leaves_at(now), kind=Kind.broadcast)
     store.following.spread(broadcast, at_most)
     return store.following.spreading() is not None
 

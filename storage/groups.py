@@ -205,7 +205,7 @@ class Groups:
         Raises:
             GroupClosed: it takes nobody any more.
         """
-        self._lock(group_id, to_change=True).joining = joining
+        self.lock(group_id, to_change=True).joining = joining
         self.session.flush()
 
     def rename(self, group_id: int, name: str) -> None:
@@ -214,7 +214,7 @@ class Groups:
         Raises:
             GroupClosed: its name stays.
         """
-        self._lock(group_id, to_change=True).name = name
+        self.lock(group_id, to_change=True).name = name
         self.session.flush()
 
     def close(self, group_id: int, now: datetime) -> bool:
@@ -227,6 +227,19 @@ class Groups:
         self.grants.end_scope(scope_of(group_id), now)
         return True
 
+    def lock(self, group_id: int, *, to_change: bool = False) -> WorkingGroup:
+        """An open group that nobody closes meanwhile; others may join it at the same time.
+
+        Raises:
+            GroupClosed: somebody did already.
+        """
+        wanted = select(WorkingGroup).where(WorkingGroup.id == group_id)
+        wanted = wanted.with_for_update(read=not to_change)
+        group = self.session.scalars(wanted.execution_options(populate_existing=True)).first()
+        if group is None or group.closed_at is not None:
+            raise GroupClosed
+        return group
+
     def join(
         self, group_id: int, person_id: int, now: datetime, *, admitted: bool = False
     ) -> tuple[Belonging, bool]:
@@ -238,7 +251,7 @@ class Groups:
         Raises:
             GroupClosed: it takes nobody any more.
         """
-        group = self._lock(group_id)
+        group = self.lock(group_id)
         enters = admitted or group.joining is Joining.open
         state = Belonging.member if enters else Belonging.asked
         insert = insert_into(self.session, Membership).values(
@@ -263,7 +276,7 @@ class Groups:
             GroupClosed: it takes nobody any more.
             NotAsked: they are a member, or do not ask any more.
         """
-        self._lock(group_id)
+        self.lock(group_id)
         waits = _in(group_id, Belonging.asked) & (Membership.person_id == person_id)
         letting_in = update(Membership).where(waits).values(state=Belonging.member, since=now)
         if self.session.execute(letting_in.returning(Membership.id)).first() is None:
@@ -294,7 +307,7 @@ class Groups:
             GroupClosed: it has nobody to lead.
             NotMember: they left meanwhile.
         """
-        self._lock(group_id)
+        self.lock(group_id)
         mine = select(Membership).where(_one(group_id, person_id)).with_for_update(key_share=True)
         membership = self.session.scalars(mine.execution_options(populate_existing=True)).first()
         if membership is None or membership.state is not Belonging.member:
@@ -320,15 +333,6 @@ class Groups:
 
     def forget_person(self, person_id: int) -> None:
         self.session.execute(delete(Membership).where(Membership.person_id == person_id))
-
-    def _lock(self, group_id: int, *, to_change: bool = False) -> WorkingGroup:
-        """An open group that nobody closes meanwhile; others may join it at the same time."""
-        wanted = select(WorkingGroup).where(WorkingGroup.id == group_id)
-        wanted = wanted.with_for_update(read=not to_change)
-        group = self.session.scalars(wanted.execution_options(populate_existing=True)).first()
-        if group is None or group.closed_at is not None:
-            raise GroupClosed
-        return group
 
 
 def _leads(group_id: int) -> ColumnElement[bool]:

@@ -261,11 +261,9 @@ class Meetings:
         return meeting
 
     def attach(self, meeting: Meeting, file_id: int) -> None:
-        """Tie its calendar file to a meeting; the one before goes."""
-        before, meeting.file_id = meeting.file_id, file_id
+        """Tie its calendar file to a meeting."""
+        meeting.file_id = file_id
         self.session.flush()
-        if before is not None:
-            self.session.execute(delete(File).where(File.id == before))
 
     def answer(
         self, meeting_id: int, version: int, person_id: int, answer: Attendance, now: datetime
@@ -325,12 +323,14 @@ class Meetings:
         answered = select(MeetingAnswer.person_id).where(MeetingAnswer.meeting_id == meeting.id)
         return _members(meeting.group_id).where(Membership.person_id.not_in(answered))
 
-    def upcoming(self, groups: Collection[int] | None, now: datetime) -> list[Meeting]:
+    def upcoming(
+        self, groups: Collection[int] | None, now: datetime, *, at_most: int | None = LISTED
+    ) -> list[Meeting]:
         """The next meetings of some groups, or of all, those under way included."""
         wanted = select(Meeting).where(_holds(now)).order_by(Meeting.starts_at, Meeting.id)
         if groups is not None:
             wanted = wanted.where(Meeting.group_id.in_(groups))
-        return list(self.session.scalars(wanted.limit(LISTED)))
+        return list(self.session.scalars(wanted.limit(at_most)))
 
     def next_reminder(self) -> datetime | None:
         waits = Reminder.notice_id.is_(None)

@@ -23,7 +23,7 @@ from storage.polls import Polls
 from storage.recommendations import Recommendations
 from storage.reports import Report, Reports, ReportState
 from storage.sessions import Sessions
-from storage.threads import Threads
+from storage.threads import ALL, Threads
 
 
 class Store:
@@ -111,7 +111,8 @@ class Store:
     def _erase_threads(self, person_id: int, now: datetime) -> None:
         """Erase what a person wrote to the secretariat; who was to answer is told they left."""
         threads, holders = self.threads.erase_of(person_id)
-        self.deliveries.take_back([subject("thread", one) for one in threads], now)
+        if threads:
+            self.deliveries.take_back([subject("thread", one) for one in (ALL, *threads)], now)
         if holders:
             told = select(Person.id).where(Person.id.in_(holders))
             self.deliveries.notify("threads.left", {}, told, now)

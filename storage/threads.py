@@ -29,6 +29,7 @@ from storage.types import Encrypted, Instant
 LAPSE = timedelta(hours=24)  # a secretary who does nothing with what waits no longer holds it
 MOST_UNANSWERED = 20  # messages in a row
 OPEN = "closed_at IS NULL"
+ALL = 0  # the list of them, where a message shows it
 
 
 class Thread(Base):
@@ -102,9 +103,10 @@ class TooMany(Exception):
 
 @dataclass(frozen=True)
 class Listed:
-    """A thread, who wrote it, and who holds it."""
+    """A thread, its last message, who wrote it, and who holds it."""
 
     thread: Thread
+    last: ThreadMessage
     writer: Person
     holder: Person | None
 
@@ -391,8 +393,12 @@ class Threads:
 
     def _listed(self, which: ColumnElement[bool], first: int, at_most: int) -> list[Listed]:
         writer, holder = aliased(Person), aliased(Person)
+        said = aliased(ThreadMessage)
+        last = select(func.max(said.id)).where(said.thread_id == Thread.id).correlate(Thread)
         wanted = (
-            select(Thread, writer, holder)
+            select(Thread, ThreadMessage, writer, holder)
+            .select_from(Thread)
+            .join(ThreadMessage, ThreadMessage.id == last.scalar_subquery())
             .join(writer, writer.id == Thread.person_id)
             .outerjoin(holder, holder.id == Thread.claimed_by)
             .where(which)

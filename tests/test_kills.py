@@ -5,20 +5,30 @@ from pathlib import Path
 import pytest
 
 from campaigns.kills import campaign
+from campaigns.people import Tally
 from tests.servers import database
+
+
+async def few_kills(url: str, seed: int) -> Tally:
+    return await campaign(url, kills=3, seed=seed, people=4, readers=150, in_group=80)
+
+
+def check(tally: Tally) -> None:
+    """Nothing was lost or doubled, and there was something to lose."""
+    assert tally.problems == []
+    assert tally.kills == 3
+    assert tally.acknowledged > 50
+    assert tally.broadcasts > 150
+    assert tally.reminders > 3 * 80
+    assert tally.notices > 3 * 80
 
 
 @pytest.mark.servers
 async def test_nothing_acknowledged_is_lost_on_sqlite(tmp_path: Path) -> None:
-    tally = await campaign(f"sqlite:///{tmp_path / 'preau.db'}", kills=3, seed=1)
-    assert tally.problems == []
-    assert tally.kills == 3
-    assert tally.acknowledged > 20
+    check(await few_kills(f"sqlite:///{tmp_path / 'preau.db'}", seed=1))
 
 
 @pytest.mark.servers
 async def test_nothing_acknowledged_is_lost_on_postgresql(postgresql_server: str) -> None:
     with database(postgresql_server) as url:
-        tally = await campaign(url, kills=3, seed=2)
-    assert tally.problems == []
-    assert tally.acknowledged > 20
+        check(await few_kills(url, seed=2))

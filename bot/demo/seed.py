@@ -127,7 +127,8 @@ def _fill_page(
     address = address_of(row["key"])
     place = Place(PLATFORM, address, address, "")
     context = store.conversations.find([place], now)[place]
-    said = [(now - WELCOMED, _welcome(row))]
+    leads = bool(store.groups.led_by(person, now))
+    said = [(now - WELCOMED, _welcome(row, leads=leads))]
     for one in sorted(told, key=lambda one: one.at):
         if person in one.people:
             recipient = Recipient(person, context.chat_id, one.at)
@@ -142,10 +143,11 @@ def _fill_page(
         store.conversations.await_number(context.chat_id, entry, edits=False)
 
 
-def _welcome(row: dict[str, Any]) -> Reply:
+def _welcome(row: dict[str, Any], *, leads: bool) -> Reply:
     """A welcome that offers first what this person comes for."""
     first = "review" if "role" in row else "polls" if "mandate" in row else "report"
-    choices = [(f"people.do:{name}", f"people.do_{name}") for name in (first, "menu")]
+    names = [first, *(["meeting"] if leads else []), "menu"]
+    choices = [(f"people.do:{name}", f"people.do_{name}") for name in names]
     return Reply("people.start", choices=choices)
 
 

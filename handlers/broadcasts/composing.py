@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from sqlalchemy import literal, select
-
 from bot import routing
 from bot.forms import Choose, Field, Find, Form, Given, LongText, Open, Photos, Problem
 from bot.messages import Label, Refused, Reply, Request, Said, Words
@@ -117,13 +115,10 @@ def preview(request: Request, store: Store, broadcast_id: int) -> list[Reply]:
 
 
 @choice("broadcasts.test", number, who=secretariat)
-def test(request: Request, store: Store, broadcast_id: int) -> Reply:
-    """Send it, as it is, to the one who asks."""
+def test(request: Request, store: Store, broadcast_id: int) -> list[Reply]:
+    """Say it, with its choices, to the one who asks; then what may be decided."""
     found = composed(store, broadcast_id)
-    arguments = {"broadcast": found.id, "test": True}
-    me = select(literal(request.person))
-    store.deliveries.notify("broadcasts.said", arguments, me, request.now)
-    return Reply("broadcasts.tested", choices=_decisions(found))
+    return [worded(found, store), Reply("broadcasts.tested", choices=_decisions(found))]
 
 
 @choice("broadcasts.drop", number, who=secretariat)

@@ -58,19 +58,25 @@ def card(
         choices.append((f"groups.join:{group.id}", "groups.join" if enters else "groups.ask"))
     if standing is Belonging.member or answers:
         choices.append((f"groups.members:{group.id}:0", "groups.see_members"))
+    leading = _leading(group.id, store, request.now)
+    leads = request.person in [one.id for one in leading]
+    if leads and store.people.get(request.person).name is None:
+        choices.append((f"groups.name:{group.id}", "groups.give_name"))
     if secretariat(request):
         choices.append((f"groups.run:{group.id}", "groups.run"))
     if standing is not None:
         leave = "groups.withdraw" if standing is Belonging.asked else "groups.leave"
         choices.append((f"groups.leave:{group.id}", leave))
-    chairs = chairs_of(group.id, store, request.now)
+    sees_names = standing is Belonging.member or answers  # as who gives their name is told
+    named = [one for one in leading if one.name and sees_names]
     return Reply(
         "groups.card",
         name=group_name(group),
         group=group,
         size=store.groups.count().get(group.id, 0),
-        chairs=list(chairs.values()),
-        leads=request.person in chairs,
+        chairs=list(worded(named, store, request.now).values()),
+        led=bool(leading),
+        leads=leads,
         standing=standing,
         asking=asking,
         done=done,
@@ -94,6 +100,9 @@ def worded(people: Sequence[Person], store: Store, now: datetime) -> dict[int, L
 
 def chairs_of(group_id: int, store: Store, now: datetime) -> dict[int, Label]:
     """The people who lead a group, by id."""
+    return worded(_leading(group_id, store, now), store, now)
+
+
+def _leading(group_id: int, store: Store, now: datetime) -> list[Person]:
     leading = select(Person).where(Person.id.in_(store.groups.chairs(group_id, now)))
-    people = store.session.scalars(leading.order_by(Person.id))
-    return worded(list(people), store, now)
+    return list(store.session.scalars(leading.order_by(Person.id)))

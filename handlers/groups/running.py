@@ -13,8 +13,10 @@ from bot.routing import Recipient, choice, form_action, notice, number, secretar
 from bot.texts import LANGUAGES, normalise
 from bot.wording import group_name
 from handlers.groups.card import Choices, card, closed, found_open, worded
+from handlers.meetings.running import call_off
 from handlers.people import do
 from storage.groups import GroupClosed, Joining, NotMember, WorkingGroup
+from storage.meetings import Meeting
 from storage.store import Store
 
 LONGEST_NAME = 80
@@ -116,19 +118,36 @@ def close(request: Request, store: Store, group_id: int) -> Reply:
         (f"groups.show:{group_id}", "groups.keep_open"),
         (f"groups.close_now:{group_id}", "groups.close_now"),
     ]
-    size = store.groups.count().get(group_id, 0)
-    return Reply("groups.confirm_close", name=group_name(group), size=size, choices=choices)
+    return Reply(
+        "groups.confirm_close",
+        name=group_name(group),
+        size=store.groups.count().get(group_id, 0),
+        meetings=len(_meetings(group_id, request, store)),
+        choices=choices,
+    )
 
 
 @choice("groups.close_now", number, who=secretariat)
 def close_now(request: Request, store: Store, group_id: int) -> Reply:
-    """Members are told, and those who still waited for an answer."""
+    """Members are told, and those who still waited for an answer; its meetings are cancelled."""
     group = found_open(store, group_id)
     known = store.groups.known(group_id, request.person)
     store.deliveries.notify("groups.closed", {"group": group_id}, known, request.now)
     if not store.groups.close(group_id, request.now):
         raise closed(group)
-    return Reply("groups.has_closed", name=group_name(group), choices=[do("groups"), do("menu")])
+    meetings = _meetings(group_id, request, store)
+    for one in meetings:
+        call_off(one.id, request, store)
+    choices: Choices = [do("groups"), do("menu")]
+    return Reply(
+        "groups.has_closed", name=group_name(group), meetings=len(meetings), choices=choices
+    )
+
+
+def _meetings(group_id: int, request: Request, store: Store) -> list[Meeting]:
+    """The meetings of a group that have not begun."""
+    upcoming = store.meetings.upcoming([group_id], request.now, at_most=None)
+    return [one for one in upcoming if one.starts_at > request.now]
 
 
 @notice("groups.closed")

@@ -31,7 +31,7 @@ from handlers.meetings.cards import (
 from handlers.meetings.fields import Ends, Link, Starts, Zone, start_of
 from handlers.people import do
 from handlers.polls.opening import Known
-from storage.groups import Membership, WorkingGroup
+from storage.groups import GroupClosed, Membership, WorkingGroup
 from storage.meetings import Change, ChangedMeanwhile, Meeting, Over, Plan
 from storage.store import Store
 
@@ -121,10 +121,14 @@ def _led_group(request: Request, store: Store, group_id: int) -> WorkingGroup:
     if group is None:
         raise Refused("people.stale_choice", choices=[do("meetings"), do("menu")])
     if group.closed_at is not None:
-        raise Refused("meetings.group_closed", group=group_name(group), choices=[do("menu")])
+        raise _closed(group)
     if not leads(group_id, request, store):
         raise Refused("meetings.not_leading", group=group_name(group), choices=[do("menu")])
     return group
+
+
+def _closed(group: WorkingGroup) -> Refused:
+    return Refused("meetings.group_closed", group=group_name(group), choices=[do("menu")])
 
 
 def _to_change(request: Request, store: Store, meeting_id: int) -> Meeting:
@@ -158,6 +162,10 @@ def _call(
 ) -> Reply | list[Reply]:
     group = _led_group(request, store, number(about))
     plan = _plan(answers, f"meeting.{about}", request)
+    try:
+        store.groups.lock(group.id)
+    except GroupClosed:
+        raise _closed(group) from None
     called = store.meetings.call(group.id, plan, request.person, request.now)
     keep_calendar(called, group, request, store)
     told = tell(called, "meetings.called", {"sequence": called.sequence}, request, store)
@@ -231,10 +239,16 @@ def count(people: Select[int], store: Store) -> int:
 
 
 def keep_calendar(one: Meeting, group: WorkingGroup, request: Request, store: Store) -> None:
-    """Make a meeting's calendar file anew, in the language of the committee."""
+    """Write a meeting's calendar file, in the language of the committee.
+
+    It stays the same file: what older messages link to says how the meeting stands.
+    """
     texts = texts_for(request.settings.language, request.zone)
-    file_id = store.files.add(calendar_of(one, group, texts), MEDIA_TYPE, request.now)
-    store.meetings.attach(one, file_id)
+    file = calendar_of(one, group, texts)
+    if one.file_id is None:
+        store.meetings.attach(one, store.files.add(file, MEDIA_TYPE, request.now))
+    else:
+        store.files.rewrite(one.file_id, file)
 
 
 def _at(*where: str, answers: Mapping[str, Any]) -> bool:

@@ -108,7 +108,7 @@ def card(
     acknowledge: Words | None = None,
     **arguments: Any,
 ) -> Reply:
-    """A meeting, one tap a choice, and its calendar file."""
+    """A meeting, one tap an answer, and its calendar file; who leads also counts and manages."""
     view = View.of(meeting, store, person, leads=leads)
     holds = meeting.cancelled_at is None and meeting.ends_at > now
     choices: Choices = []
@@ -119,12 +119,7 @@ def card(
             if one is not Attendance.remotely or meeting.link is not None
         ]
     if holds and leads:
-        choices += [
-            (f"meetings.remind:{meeting.id}", "meetings.remind"),
-            (f"meetings.move:{meeting.id}", "meetings.move"),
-            (f"meetings.edit:{meeting.id}", "meetings.edit"),
-            (f"meetings.cancel:{meeting.id}", "meetings.cancel"),
-        ]
+        choices.append((f"meetings.manage:{meeting.id}", "meetings.manage"))
     return Reply(
         name,
         view=view,
@@ -224,7 +219,9 @@ def _for_member(
         return None
     if not store.groups.is_member(meeting.group_id, recipient.person_id):
         return None
-    return card(meeting, store, recipient.person_id, recipient.now, name, **arguments)
+    person, now = recipient.person_id, recipient.now
+    leads = store.groups.leads(meeting.group_id, person, now)
+    return card(meeting, store, person, now, name, leads=leads, **arguments)
 
 
 def _of_sequence(store: Store, meeting_id: int, sequence: int) -> Meeting | None:

@@ -1,4 +1,4 @@
-"""Reminding people of a meeting now, and cancelling it: for who leads the group."""
+"""Managing a meeting, reminding people of it now, cancelling it: for who leads the group."""
 
 from datetime import timedelta
 
@@ -17,6 +17,19 @@ from storage.store import Store
 
 ONCE = timedelta(minutes=10)
 EVERYBODY, SILENT = "all", "silent"
+
+
+@choice("meetings.manage", number, who=caller)
+def manage(request: Request, store: Store, meeting_id: int) -> Reply:
+    """What else may be done than answer: apart, so that nobody cancels who only wants to come."""
+    meeting = _led(request, store, meeting_id)
+    choices: Choices = [
+        (f"meetings.{verb}:{meeting_id}", f"meetings.{verb}")
+        for verb in ("remind", "move", "edit", "cancel")
+    ]
+    choices.append((f"meetings.show:{meeting_id}", "meetings.back"))
+    view = View.of(meeting, store, request.person)
+    return Reply("meetings.managed", view=view, choices=choices)
 
 
 @choice("meetings.remind", number, who=caller)
@@ -78,19 +91,28 @@ def cancel(request: Request, store: Store, meeting_id: int) -> Reply:
 
 @choice("meetings.cancel_now", number, who=caller)
 def cancel_now(request: Request, store: Store, meeting_id: int) -> Reply:
-    """Cancel; the group is told, with the file that takes it out of a calendar."""
     _led(request, store, meeting_id)
     try:
-        meeting = store.meetings.cancel(meeting_id, request.now)
+        meeting = call_off(meeting_id, request, store)
     except Over:
         raise _over() from None
+    view = View.of(meeting, store, request.person)
+    choices = [do("meetings"), do("menu")]
+    return Reply("meetings.is_cancelled", view=view, files=calendar_in(view), choices=choices)
+
+
+def call_off(meeting_id: int, request: Request, store: Store) -> Meeting:
+    """Cancel; the group is told, with the file that takes the meeting out of a calendar.
+
+    Raises:
+        Over: it was cancelled before, or has ended.
+    """
+    meeting = store.meetings.cancel(meeting_id, request.now)
     group = store.groups.get(meeting.group_id)
     assert group is not None
     keep_calendar(meeting, group, request, store)
     tell(meeting, "meetings.cancelled", {}, request, store)
-    view = View.of(meeting, store, request.person)
-    choices = [do("meetings"), do("menu")]
-    return Reply("meetings.is_cancelled", view=view, files=calendar_in(view), choices=choices)
+    return meeting
 
 
 def _led(request: Request, store: Store, meeting_id: int) -> Meeting:

@@ -1,5 +1,6 @@
 """What waits for the secretariat: the notice of it, the list, and one thread's card."""
 
+from bot.markup import beginning
 from bot.messages import Label, Refused, Reply, Request, Said, Words
 from bot.routing import Recipient, choice, command, notice, number, secretariat
 from handlers import academies
@@ -8,12 +9,13 @@ from handlers.people import do
 from storage.deliveries import subject
 from storage.people import Person
 from storage.store import Store
-from storage.threads import LAPSE, Line, Listed, Thread
+from storage.threads import ALL, LAPSE, Line, Listed, Thread
 
 Choices = list[tuple[str, Label | str]]
 
 PAGE = 10  # threads in a list, messages in a card
 ROOM = 3500  # characters of a card
+SHOWN = 40  # characters of a message in a list
 
 
 @notice("threads.waits")
@@ -60,7 +62,8 @@ def _inbox(request: Request, store: Store, first: int) -> Reply:
     if answered:
         label = Words("threads.see_answered", {"count": answered})
         choices.append(("threads.answered:0", label))
-    return Reply("threads.inbox", waiting=waiting, choices=[*choices, do("menu")])
+    choices.append(do("menu"))
+    return Reply("threads.inbox", waiting=waiting, choices=choices, shows=subject("thread", ALL))
 
 
 @choice("threads.answered", number, who=secretariat)
@@ -70,7 +73,9 @@ def answered_from(request: Request, store: Store, first: int) -> Reply:
     choices = _lines(store.threads.answered(first, PAGE), request)
     if first + PAGE < count:
         choices.append((f"threads.answered:{first + PAGE}", "threads.more"))
-    return Reply("threads.answered_list", count=count, choices=[*choices, do("threads")])
+    choices.append(do("threads"))
+    shows = subject("thread", ALL)
+    return Reply("threads.answered_list", count=count, choices=choices, shows=shows)
 
 
 def _lines(listed: list[Listed], request: Request) -> Choices:
@@ -80,8 +85,9 @@ def _lines(listed: list[Listed], request: Request) -> Choices:
             Words(
                 "threads.line",
                 {
-                    "writer": _writer(one.writer),
-                    "since": one.thread.waits_since,
+                    "writer": one.writer,
+                    "beginning": beginning(one.last.text, SHOWN),
+                    "lasts": request.now - (one.thread.waits_since or one.last.said_at),
                     "holder": one.holder and colleague(one.holder),
                     "mine": one.thread.claimed_by == request.person,
                 },
@@ -107,7 +113,7 @@ def card(request: Request, store: Store, thread_id: int, *, before: int | None =
     found = store.threads.listed(thread_id)
     if found is None:
         raise gone()
-    thread, last = found.thread, store.threads.last_message(thread_id)
+    thread, last = found.thread, found.last.id
     if before is None:
         store.threads.mark_read(thread, request.person, last)
     lines = _fitting(store.threads.messages(thread_id, before=before, at_most=PAGE + 1))

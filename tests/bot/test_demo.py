@@ -69,6 +69,14 @@ def test_each_is_offered_first_what_they_come_for(
     assert welcome.body["choices"][0][0] == first
 
 
+def test_the_delegate_leads_a_group_and_sees_who_comes(world: Database) -> None:
+    welcome, *told = world.read_now(lambda store: page(store, "delegate"))
+    assert "people.do:meeting" in [action for action, _ in welcome.body["choices"]]
+    [card] = [event for event in told if "Réponses :" in event.body["markup"]]
+    assert "3 à distance, 1 peut-être, 5 sans réponse" in card.body["markup"]
+    assert card.body["choices"][-1][1] == "Gérer la réunion"
+
+
 def test_the_result_of_the_past_comes_before_the_open_votes(world: Database) -> None:
     _, result, *told = world.read_now(lambda store: page(store, "delegate"))
     said = as_plain(result.body["markup"])

@@ -44,11 +44,16 @@ def test_a_beginning_is_one_short_line(text: str, at_most: int) -> None:
     assert "\n" not in shown
 
 
+def test_a_beginning_shows_where_a_line_ended() -> None:
+    assert beginning("Journée à Lyon\n\n Elle  aura lieu") == "Journée à Lyon\u00a0· Elle aura lieu"
+    assert beginning("Journée à Lyon\nElle aura lieu", 18) == "Journée à Lyon…"
+
+
 @pytest.mark.parametrize(
     ("typed", "markup"),
     [
-        ("*gras* et _italique_", "<b>gras</b> et <i>italique</i>"),
-        ("*a _b_ c*", "<b>a <i>b</i> c</b>"),
+        ("*gras* et _italique_", "<b>gras</b> et <em>italique</em>"),
+        ("*a _b_ c*", "<b>a <em>b</em> c</b>"),
         ("*a _b* c_", "<b>a _b</b> c_"),
         ("2*3*4, a_b_c, * * et _ _", "2*3*4, a_b_c, * * et _ _"),
         ("<b>x</b> & y", "&lt;b&gt;x&lt;/b&gt; &amp; y"),
@@ -65,7 +70,7 @@ def test_what_is_typed_for_bold_and_links_becomes_markup(typed: str, markup: str
     assert marked(typed) == markup
 
 
-_OURS = re.compile(r'</?[bi]>|<a href="https?://[^"<>]+">|</a>')
+_OURS = re.compile(r'</?(?:b|em)>|<a href="https?://[^"<>]+">|</a>')
 
 
 @given(st.text(alphabet="*_[]()<>&\"' ab\n:/.", max_size=40) | st.text(max_size=40))

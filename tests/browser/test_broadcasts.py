@@ -78,6 +78,7 @@ async def test_a_broadcast_is_written_sent_and_answered(browser: Browser, demo: 
     await compose(secretary, BODY)
     await press(secretary, "Ajouter une image ou un PDF")
     await heard(secretary, "Envoyez une image, ou un fichier PDF")
+    await expect(secretary.locator("#photo")).to_have_attribute("accept", "image/*,application/pdf")
     async with secretary.expect_file_chooser() as choosing:
         await secretary.locator("label.tool").click()
     await (await choosing.value).set_files(programme())
@@ -87,13 +88,13 @@ async def test_a_broadcast_is_written_sent_and_answered(browser: Browser, demo: 
     await press(secretary, "Voir l'aperçu")
     await heard(secretary, "Une personne le recevra.")
     exact = secretary.locator(".bubble:has(b:text('Journée de partage à Lyon'))")
-    emphasis = exact.last.locator("i", has_text="jeudi 14 janvier")
+    emphasis = exact.last.locator("em", has_text="jeudi 14 janvier")
     await expect(emphasis).to_have_css("font-style", "italic")
     await expect(exact.last.get_by_role("link", name="Fichier PDF joint")).to_be_visible()
     await picture(secretary, "preview")
     await check_access(secretary)
     await press(secretary, "Essayer sur moi")
-    await heard(secretary, "Vous allez recevoir le message, et vous seul.")
+    await heard(secretary, "Ce message n'est arrivé qu'à vous.")
     await expect(exact).to_have_count(2)
     await expect(member.get_by_text("Journée de partage à Lyon")).to_have_count(0)
 
@@ -123,7 +124,7 @@ async def test_a_broadcast_is_written_sent_and_answered(browser: Browser, demo: 
 
     await heard(secretary, "Un message attend le secrétariat.")
     await press(secretary, "Lire la conversation")
-    await heard(secretary, "En réponse à « Journée de partage à Lyon Elle")
+    await heard(secretary, "En réponse à « Journée de partage à Lyon · Elle")
     await press(secretary, "Je m'en occupe")
     await heard(secretary, "C'est à vous de répondre.")
     await picture(secretary, "thread", of="C'est à vous de répondre")

@@ -106,6 +106,9 @@ async def test_a_meeting_is_called_answered_and_moved(
 
     await heard(member, "Nouvelle réunion")
     await picture(member, "meeting")
+    for answer in ANSWERS:
+        button = member.get_by_role("button", name=answer).last
+        await expect(button).to_be_in_viewport(ratio=1)  # with the whole card, on a phone
     await check_access(member)
     said = await member.locator(".bubble.mine").count()
     coming, *_, away = [member.get_by_role("button", name=one).last for one in ANSWERS]
@@ -134,6 +137,7 @@ async def test_a_meeting_is_called_answered_and_moved(
     await heard(chair, "Réponses : 1 à distance, 2 sans réponse.")
     await picture(chair, "chair", of="Réponses : 1 à distance", block="end")
     await check_access(chair)
+    await press(chair, "Gérer la réunion")
     await press(chair, "Rappeler maintenant")
     await press(chair, "Ceux qui n'ont pas répondu (2 personnes)")
     await heard(chair, "Le rappel part : 2 personnes.")
@@ -142,6 +146,7 @@ async def test_a_meeting_is_called_answered_and_moved(
     await expect(member.get_by_text("Dites si vous venez.")).to_have_count(0)
 
     await press(chair, "Voir la réunion")
+    await press(chair, "Gérer la réunion")
     await press(chair, "Déplacer la réunion")
     await answer_start(chair, start + timedelta(days=1))
     await press(chair, "Changer la réunion")
@@ -166,6 +171,7 @@ async def test_who_comes_is_reminded_and_a_cancelled_meeting_is_not(
         await press(chair, "Convoquer")
         await heard(chair, "1 personne est prévenue")
 
+    await press(chair, "Gérer la réunion")
     await press(chair, "Annuler la réunion")
     await heard(chair, "Tous les membres seront prévenus.")
     await press(chair, "Oui, annuler la réunion")

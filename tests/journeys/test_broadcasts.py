@@ -167,14 +167,17 @@ async def test_a_test_comes_to_oneself_alone(stage: Stage) -> None:
     await secretary.say("diffuser")
     await secretary.press("À confirmer")
     tested = await secretary.press("Essayer sur moi")
-    received = tested.messages[-1]
+    received, told = tested.messages
     assert received["text"] == exact
     assert [choice["label"] for choice in received["choices"]] == [
         "Répondre au secrétariat",
         "Ne plus recevoir les événements",
     ]
+    assert "n'est arrivé qu'à vous" in told["text"]
+    assert tested.labels[0] == "Envoyer", "what may be decided stands at the end"
     assert (await reader.look()).messages == []
     assert await state_of(stage) is BroadcastState.composed
+    assert "Départ dans une minute" in await secretary.say("1")
 
 
 async def test_each_kind_is_stopped_by_itself_and_taken_back(stage: Stage) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from storage.grants import Role
 from storage.groups import Joining, scope_of
+from storage.meetings import Plan
 from storage.people import Profile
 from storage.store import Store
 from tests.people import Someone, Stage
@@ -37,15 +38,48 @@ async def on_request(stage: Stage, name: str = "Équité") -> int:
     return await stage.db.write(make)
 
 
-async def chair_of(stage: Stage, group_id: int) -> Someone:
-    """Somebody who redeems an invitation to lead a group."""
+async def chair_of(stage: Stage, group_id: int, role: Role = Role.chair) -> Someone:
+    """Somebody who redeems an invitation to lead a group, or to write for it."""
     now = stage.clock.now()
     code = await stage.db.write(
         lambda store: store.invitations.invite(
-            role=Role.chair, scope=scope_of(group_id), now=now, expires_at=now + timedelta(days=7)
+            role=role, scope=scope_of(group_id), now=now, expires_at=now + timedelta(days=7)
         )
     )
     return await stage.stranger().enter(code=code)
+
+
+@pytest.mark.parametrize(
+    ("role", "offered"),
+    [
+        (Role.secretariat, ["Relire les témoignages", "Le courrier reçu"]),
+        (Role.reviewer, ["Relire les témoignages"]),
+        (Role.delegate, ["Les votes"]),
+        (Role.substitute, ["Les votes"]),
+        (Role.member, ["Les votes"]),
+    ],
+)
+async def test_an_invitation_offers_first_what_one_comes_for(
+    stage: Stage, role: Role, offered: list[str]
+) -> None:
+    await stage.organisation("amf", "AMF")
+    speaks = "amf" if role in (Role.delegate, Role.substitute) else None
+    guest = await stage.invited(role, speaks)
+    assert labels_of(guest) == [*offered, "Voir le menu"]
+
+
+async def test_who_has_a_role_in_a_group_is_offered_its_work_and_the_group(stage: Stage) -> None:
+    group = await on_request(stage)
+    chair = await chair_of(stage, group)
+    assert labels_of(chair) == ["Convoquer une réunion", "Mon groupe : Équité", "Voir le menu"]
+    assert "Vous animez ce groupe." in await chair.press("Mon groupe")
+    writer = await chair_of(stage, group, Role.rapporteur)
+    assert labels_of(writer) == ["Mes réunions", "Mon groupe : Équité", "Voir le menu"]
+
+
+def labels_of(someone: Someone) -> list[str]:
+    """The buttons of the newest message."""
+    return [choice["label"] for choice in someone.seen[-1]["choices"]]
 
 
 async def see(someone: Someone, group: str) -> str:
@@ -272,6 +306,35 @@ async def test_the_secretariat_makes_names_and_closes_a_group(stage: Stage) -> N
     assert "Égalité" not in "".join((await parent.say("groupes")).labels)
 
 
+async def test_closing_a_group_cancels_its_meetings_to_come(stage: Stage) -> None:
+    secretary, parent = await stage.invited(Role.secretariat), await newcomer(stage)
+    await join(parent)
+    now = stage.clock.now()
+
+    def call(store: Store) -> None:
+        [group] = store.groups.of_person(newest(store))
+        for begins in (-1, 24, 48):
+            starts_at = now + timedelta(hours=begins)
+            plan = Plan(starts_at, starts_at + timedelta(hours=2), "Europe/Paris", "Salle 4")
+            store.meetings.call(group, plan, newest(store), now)
+
+    await stage.db.write(call)
+    await see(secretary, NETWORK)
+    await secretary.press("Gérer ce groupe")
+    asked = await secretary.press("Fermer ce groupe")
+    assert "Ses 2 réunions à venir seront annulées." in asked
+    assert "Ses 2 réunions à venir sont annulées." in await secretary.press("Oui, le fermer")
+    told = await parent.look()
+    first, *cancelled = told.messages
+    assert "est fermé" in first["text"]
+    assert len(cancelled) == 2
+    for one in cancelled:
+        assert "est annulée." in one["text"]
+        assert one["files"][0]["name"] == "Retirer de mon agenda"
+    await stage.advance(timedelta(days=3))
+    assert (await parent.look()).messages == []
+
+
 async def test_the_secretariat_chooses_who_leads_a_group(stage: Stage) -> None:
     secretary, parent = await stage.invited(Role.secretariat), await newcomer(stage)
     await join(parent)
@@ -285,7 +348,13 @@ async def test_the_secretariat_chooses_who_leads_a_group(stage: Stage) -> None:
     assert "Cette personne anime déjà le groupe." in await secretary.press("Confier l'animation")
     told = await parent.look()
     assert told.text.count("Vous animez maintenant le groupe") == 1
-    assert "Animation : Parent d'élève." in await see(parent, NETWORK)
+    card = await see(parent, NETWORK)
+    assert "Vous animez ce groupe." in card
+    assert "anime encore" not in card
+    assert "Animation" not in card, "a profile is no name"
+    await parent.press("Donner mon nom aux membres")
+    assert "Animation : Claire Ito." in await parent.say("Claire Ito")
+    assert "Animation" not in await see(await stage.newcomer(), NETWORK), "for members only"
     assert "n'anime plus le groupe" in await secretary.press("Retirer l'animation")
     assert "n'animait déjà plus" in await secretary.press("Retirer l'animation")
     assert "Vous n'animez plus le groupe" in await parent.look()

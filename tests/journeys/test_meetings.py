@@ -81,6 +81,13 @@ async def convene(someone: Someone, **more: str) -> Answer:
     return await someone.press("Convoquer")
 
 
+async def manage(someone: Someone, label: str) -> Answer:
+    """Do something about the newest meeting but answer."""
+    managed = await someone.press("Gérer la réunion")
+    assert managed.labels[-1] == "Revenir à la réunion"
+    return await someone.press(label)
+
+
 async def calendar(someone: Someone, answer: Answer) -> Any:
     """The one entry of the file that came last."""
     [file] = [event for event in answer.messages if event["files"]][-1]["files"]
@@ -89,6 +96,7 @@ async def calendar(someone: Someone, answer: Answer) -> Any:
         assert response.status == 200
         assert response.content_type == "text/calendar"
         assert 'filename="preau.ics"' in response.headers["Content-Disposition"]
+        assert response.headers["Cache-Control"] == "no-cache"
         parsed = Calendar.from_ical(await response.read())
     entry: Any
     [entry] = parsed.walk("VEVENT")
@@ -114,11 +122,11 @@ async def test_a_chair_calls_and_everybody_answers_in_one_tap(stage: Stage) -> N
     assert "3 sans réponse" in convened
 
     card = await coming.look()
-    assert "se réunit vendredi 22 janvier 2027." in card
-    assert "Début : 14 h à Paris." in card
+    assert "se réunit vendredi 22 janvier 2027, de 14 h à 16 h (heure de Paris)." in card
+    assert "La Réunion" not in card
     assert "sans réponse" not in card
     assert card.labels == ["Je viens", "À distance", "Peut-être", "Je ne viens pas"]
-    assert "Début : 14 h à Paris, 17 h à La Réunion." in await far.look()
+    assert "Soit de 17 h à 19 h à La Réunion." in await far.look()
 
     said = await coming.press("Je viens")
     assert [event["kind"] for event in said.messages] == ["edit"], "in place"
@@ -129,36 +137,56 @@ async def test_a_chair_calls_and_everybody_answers_in_one_tap(stage: Stage) -> N
     await far.press("Je ne viens pas")
     counted = await leading.say("agenda")
     assert "Réponses : 1 peut-être, 1 ne vient pas, 1 sans réponse." in counted
+    assert counted.labels == [*card.labels, "Gérer la réunion"]
+
+
+async def test_who_leads_manages_apart_and_comes_back(stage: Stage) -> None:
+    leading, beside, other = await chair(stage), await chair(stage), await member(stage)
+    await convene(leading)
+    told = await beside.look()
+    assert "Réponses : 3 sans réponse." in told, "news for a chair count, too"
+    managed = await beside.press("Gérer la réunion")
+    assert managed.labels == [
+        "Rappeler maintenant",
+        "Déplacer la réunion",
+        "Changer le lieu ou l'ordre du jour",
+        "Annuler la réunion",
+        "Revenir à la réunion",
+    ]
+    assert (await beside.press("Revenir à la réunion")).labels == told.labels
+    assert "Gérer la réunion" not in (await other.look()).labels
 
 
 async def test_the_calendar_file_follows(stage: Stage) -> None:
     leading, other = await chair(stage), await member(stage)
     await convene(leading)
-    first = await calendar(other, await other.look())
+    called = await other.look()
+    first = await calendar(other, called)
     assert (first["METHOD"], first["STATUS"], first["SEQUENCE"]) == ("REQUEST", "CONFIRMED", 0)
     assert first["DTSTART"].dt == START
     assert first["DTEND"].dt == START + timedelta(hours=2)
     assert first["SUMMARY"] == f"Réunion du groupe « {GROUP} »"
     assert first["LOCATION"] == "107 rue de Grenelle, salle 4"
 
-    await leading.press("Déplacer la réunion")
+    await manage(leading, "Déplacer la réunion")
     await leading.say("25 janvier 2027 à 10h")
     assert "1 personne est prévenue" in await leading.press("Changer la réunion")
     told = await other.look()
     assert "Elle était prévue vendredi 22 janvier 2027, 14 h à Paris." in told
-    assert "se réunit lundi 25 janvier 2027." in told
+    assert "se réunit lundi 25 janvier 2027, de 10 h à 12 h" in told
     second = await calendar(other, told)
     assert second["UID"] == first["UID"]
     assert second["SEQUENCE"] == 1
     assert second["DTEND"].dt - second["DTSTART"].dt == timedelta(hours=2)
 
-    await leading.press("Annuler la réunion")
+    await manage(leading, "Annuler la réunion")
     await leading.press("Oui, annuler")
     told = await other.look()
     assert "est annulée" in told
     third = await calendar(other, told)
     assert (third["METHOD"], third["STATUS"]) == ("CANCEL", "CANCELLED")
     assert (third["UID"], third["SEQUENCE"]) == (first["UID"], 2)
+    assert await calendar(other, called) == third, "an older link says how the meeting stands"
     refused = await other.press("Je viens")
     assert "est annulée" in refused
 
@@ -190,7 +218,7 @@ async def test_a_move_takes_the_reminders_with_it(stage: Stage) -> None:
     await other.look()
     old = other.button("Je viens")["id"]
     await other.press("Je viens")
-    await leading.press("Déplacer la réunion")
+    await manage(leading, "Déplacer la réunion")
     await leading.say("13 janvier 2027 à 14h")
     await leading.press("Changer la réunion")
     moved = await other.look()
@@ -228,7 +256,7 @@ async def test_people_are_reminded_by_hand_once(stage: Stage) -> None:
     await silent.look()
     await coming.look()
     await coming.press("Je viens")
-    asked = await leading.press("Rappeler maintenant")
+    asked = await manage(leading, "Rappeler maintenant")
     assert asked.labels[:2] == [
         "Ceux qui n'ont pas répondu (2 personnes)",
         "Tout le groupe (3 personnes)",
@@ -237,7 +265,7 @@ async def test_people_are_reminded_by_hand_once(stage: Stage) -> None:
     assert "se réunit vendredi" in await silent.look()
     assert (await coming.look()).messages == []
     await leading.press("Voir la réunion")
-    await leading.press("Rappeler maintenant")
+    await manage(leading, "Rappeler maintenant")
     assert "moins de dix minutes" in await leading.press("Tout le groupe")
     assert (await coming.look()).messages == []
     stage.clock.advance_to(stage.clock.now() + timedelta(minutes=10))
@@ -286,8 +314,7 @@ async def test_hours_of_the_nights_when_clocks_change(stage: Stage) -> None:
     await leading.press("Sur place")
     await leading.say("Salle 4")
     review = await leading.press("Convoquer")
-    assert "Début : 2 h 30 à Paris." in review
-    assert "Fin : 4 h à Paris." in review
+    assert "31 octobre 2027, de 2 h 30 à 4 h (heure de Paris)." in review
     entry = await calendar(leading, review)
     assert entry["DTSTART"].dt == datetime(2027, 10, 31, 0, 30, tzinfo=UTC)
     assert entry["DTEND"].dt == datetime(2027, 10, 31, 3, tzinfo=UTC)
@@ -300,13 +327,14 @@ async def test_hours_of_another_place(stage: Stage) -> None:
     await leading.press("Fuseau horaire")
     assert "Heure de Nouvelle-Calédonie" in await leading.press("Heure de Nouvelle-Calédonie")
     convened = await leading.press("Convoquer")
-    assert "se réunit vendredi 22 janvier 2027." in convened
-    assert "Début : 4 h à Paris, 14 h en Nouvelle-Calédonie." in convened
-    await leading.press("Déplacer la réunion")
+    assert "se réunit vendredi 22 janvier 2027, de 4 h à 6 h (heure de Paris)." in convened
+    assert "Soit de 14 h à 16 h en Nouvelle-Calédonie." in convened
+    await manage(leading, "Déplacer la réunion")
     await leading.say("25 janvier 2027 à 8h")
     moved = await leading.press("Changer la réunion")
-    assert "se réunit dimanche 24 janvier 2027." in moved
-    assert "Début : 22 h à Paris, lundi 25 janvier 2027 à 8 h en Nouvelle-Calédonie." in moved
+    late = "dimanche 24 janvier 2027, de 22 h à 0 h le lundi 25 janvier 2027 (heure de Paris)."
+    assert late in moved
+    assert "Soit lundi 25 janvier 2027, de 8 h à 10 h en Nouvelle-Calédonie." in moved
 
 
 async def test_an_hour_that_another_place_does_not_have(stage: Stage) -> None:
@@ -346,9 +374,9 @@ async def test_two_chairs_move_it_at_once(stage: Stage) -> None:
     leading, secretary = await chair(stage), await stage.invited(Role.secretariat)
     await convene(leading)
     await secretary.say("agenda")
-    await secretary.press("Déplacer la réunion")
+    await manage(secretary, "Déplacer la réunion")
     await secretary.say("25 janvier 2027 à 10h")
-    await leading.press("Déplacer la réunion")
+    await manage(leading, "Déplacer la réunion")
     await leading.say("26 janvier 2027 à 11h")
     await leading.press("Changer la réunion")
     refused = await secretary.press("Changer la réunion")
@@ -364,9 +392,9 @@ async def test_only_the_place_changes(stage: Stage) -> None:
     await convene(leading)
     await other.look()
     await other.press("Je viens")
-    await leading.press("Changer le lieu ou l'ordre du jour")
+    await manage(leading, "Changer le lieu ou l'ordre du jour")
     assert "Personne n'est prévenu" in await leading.press("Changer la réunion")
-    await leading.press("Changer le lieu ou l'ordre du jour")
+    await manage(leading, "Changer le lieu ou l'ordre du jour")
     await leading.press("Modifier une réponse")
     await leading.press("Lieu")
     await leading.say("Salle 5")
@@ -423,8 +451,9 @@ async def test_rights_are_checked_at_each_press(stage: Stage) -> None:
     """Buttons of a chair, kept by somebody who is one no more."""
     leading = await chair(stage)
     await convene(leading)
+    await leading.press("Gérer la réunion")
     await dismiss(stage)
-    for label in ("Déplacer", "Annuler la réunion", "Rappeler", "Changer le lieu"):
+    for label in ("Déplacer", "Annuler la réunion", "Rappeler", "Changer le lieu", "Gérer"):
         assert "Vous n'animez pas, ou plus" in await leading.press(label)
     stranger = await stage.newcomer()
     assert "Votre compte ne permet pas" in await stranger.say("réunion")
@@ -462,5 +491,5 @@ async def test_in_english(stage: Stage) -> None:
     await other.press("English")
     await convene(leading)
     card = await other.look()
-    assert "Start: 14:00 in Paris." in card
+    assert "meets on Friday 22 January 2027, from 14:00 to 16:00 (Paris time)." in card
     assert "Your answer: Maybe." in await other.press("Maybe")

@@ -381,11 +381,12 @@ async def test_the_oldest_come_first_ten_at_a_time(stage: Stage) -> None:
             store.threads.write(person, f"Question {rank}.", now)
 
     await stage.db.write(many)
+    await stage.advance(timedelta(hours=3))
     inbox = await secretary.say("boîte")
     assert "12 personnes attendent une réponse" in inbox
     assert len(inbox.labels) == 12
     assert inbox.labels[-2:] == ["Voir les suivants", "Voir le menu"]
-    assert "à 10 h (heure" in inbox.labels[0]
+    assert inbox.labels[0] == "Profil non précisé, 3\u202fh : Question 0."
     following = await secretary.press("Voir les suivants")
     assert len(following.labels) == 3
     assert "Question 11." in await secretary.press(following.labels[1])
@@ -420,11 +421,22 @@ async def test_a_card_says_who_wrote(stage: Stage) -> None:
     await report(parent)
     await parent.say("secrétariat")
     await parent.say(LETTER)
-    assert "Parent d'élève · La Réunion" in (await secretary.say("courrier")).labels[0]
+    [line, _] = (await secretary.say("courrier")).labels
+    assert line == "Parent d'élève, 1\xa0min : Notre école n'a pas de réseau. À qui…"
     assert "Parent d'élève · La Réunion" in await secretary.press("Parent d'élève")
 
 
 # Those who leave
+
+
+async def test_who_leaves_stands_in_no_list(stage: Stage) -> None:
+    secretary, parent = await stage.invited(Role.secretariat), await written(stage)
+    inbox = (await secretary.say("courrier")).messages[-1]["message"]
+    await parent.say("données")
+    await parent.press("Tout effacer")
+    await parent.say("effacer")
+    gone = [event["message"] for event in (await secretary.look()).events]
+    assert gone == [inbox]
 
 
 async def test_who_leaves_is_answered_no_more(stage: Stage) -> None:
@@ -472,6 +484,6 @@ async def test_a_secretary_who_leaves_holds_nothing(stage: Stage) -> None:
     await stage.db.write(lambda store: store.erase(first, now))
     await two.say("courrier")
     await two.press("Conversations sans attente")
-    card = await two.press("Profil non précisé")
+    card = await two.press("Profil non précisé, 1\xa0min : Demandez à votre commune")
     assert ANSWER in card
     assert "Personne ne s'en occupe encore." in card

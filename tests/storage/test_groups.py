@@ -18,6 +18,7 @@ from storage.groups import (
     scope_of,
 )
 from storage.invitations import Invitation
+from storage.meetings import Plan
 from storage.organisations import MandateKind
 from storage.store import Store
 from tests.conftest import NOW
@@ -94,6 +95,23 @@ def test_nobody_comes_in_while_a_group_closes(db: Database) -> None:
         db.write_now(lambda store: store.groups.join(group, person, NOW))
     assert db.write_now(lambda store: store.groups.close(group, NOW)) is False
     assert db.read_now(lambda store: store.groups.of_person(person)) == {}
+
+
+def test_nobody_calls_a_meeting_while_a_group_closes(db: Database) -> None:
+    person = db.write_now(lambda store: somebody(store).person_id)
+    plan = Plan(NOW + timedelta(days=1), NOW + timedelta(days=2), "Europe/Paris", "Salle 4")
+
+    def call(store: Store) -> None:
+        store.groups.lock(1)
+        store.meetings.call(1, plan, person, NOW)
+
+    def close(store: Store) -> int:
+        store.groups.close(1, NOW)
+        return len(store.meetings.upcoming([1], NOW))
+
+    assert one_after_the_other(db, call, close) == 1, "who closes it sees what was called"
+    with pytest.raises(GroupClosed):
+        db.write_now(call)
 
 
 def test_who_leaves_while_they_are_appointed_leads_nothing(db: Database) -> None:

@@ -289,9 +289,14 @@ class Api:
         media_type, content = found
         ending = _SAVED.get(media_type)
         shown = f'attachment; filename="preau.{ending}"' if ending else "inline"
-        cache = {"Cache-Control": "private, max-age=3600", "Content-Disposition": shown}
+        cache = {"Cache-Control": _kept(media_type), "Content-Disposition": shown}
         charset = "utf-8" if media_type.startswith("text/") else None
         return web.Response(body=content, content_type=media_type, charset=charset, headers=cache)
+
+
+def _kept(media_type: str) -> str:
+    """How long a browser keeps a file: a meeting's may have been rewritten since."""
+    return "no-cache" if media_type == "text/calendar" else "private, max-age=3600"
 
 
 def _framed(number: int, event: dict[str, Any]) -> bytes:

@@ -23,6 +23,7 @@ _IMPORT = re.compile(rb"(from '\./\w+\.js)'")
 _WORD = re.compile(r"\bwords\.(\w+)")
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 _FRESH = {"Cache-Control": "no-cache"}
+_ASKED_FOR = ("chat.js", "demo.js")  # by the page itself; they import all others
 _COMMANDS = ("help", "privacy", "settings")  # of the menu, between « menu » and « quitter »
 A_YEAR = 31_536_000  # seconds
 
@@ -47,7 +48,7 @@ class Page:
             versioned = rf"\1?v={self.version}'".encode()
             self.statics[name] = _IMPORT.sub(versioned, self.statics[name])
         # The words that stand in the page only; the scripts may say all others.
-        self._written = self._named("jinja") - self._named("js")
+        self._written = (self._named("jinja") | set(_COMMANDS)) - self._named("js")
         self.settings = settings
         self.demo = demo
         self._environment = Environment(
@@ -132,7 +133,7 @@ class Page:
             leaving=command("leave"),
             personas=personas,
             together=template == "demo.html.jinja",
-            scripts=[name for name in self._scripts() if name != "demo.js"],
+            scripts=[name for name in self._scripts() if name not in _ASKED_FOR],
             version=self.version,
             zone=self.settings.timezone,
         )

@@ -1,7 +1,7 @@
 // What a bubble is made of. Markup is rebuilt from a short list of tags, never trusted.
 import { address } from './net.js';
 
-const ALLOWED = ['B', 'I', 'U', 'S', 'A', 'CODE', 'PRE', 'BLOCKQUOTE', 'BR'];
+const ALLOWED = ['B', 'I', 'EM', 'U', 'S', 'A', 'CODE', 'PRE', 'BLOCKQUOTE', 'BR'];
 
 export const words = JSON.parse(document.getElementById('words').textContent);
 const language = document.documentElement.lang;
@@ -31,9 +31,6 @@ export function button(label, press, attributes = {}) {
 
 const unseen = (text) => element('span', { class: 'unseen' }, text);
 
-// A line of its own in italics is a hint; words in italics are somebody's emphasis.
-const isLine = (node) => [node.previousSibling, node.nextSibling].every((one) => !one || one.nodeName === 'BR');
-
 function rebuilt(nodes) {
   const made = document.createDocumentFragment();
   for (const node of nodes) {
@@ -46,7 +43,6 @@ function rebuilt(nodes) {
         copy.rel = 'noopener noreferrer';
         copy.target = '_blank';
       }
-      if (node.nodeName === 'I' && isLine(node)) copy.className = 'hint';
       copy.append(rebuilt(node.childNodes));
       made.append(copy);
     } else if (node.nodeType === Node.ELEMENT_NODE) made.append(rebuilt(node.childNodes));

@@ -70,15 +70,6 @@ async function sendPhotos(files) {
 
 // Coming in, and going
 
-function showStart(said) {
-  by('chat').hidden = true;
-  by('more').hidden = true;
-  by('skip').hidden = true;
-  by('start').hidden = false;
-  by('ended').hidden = !said;
-  by('ended').textContent = said || '';
-}
-
 // The session is over, but nobody asked to leave: what was typed stays, and is offered again.
 let isEnding = false;
 async function end() {
@@ -201,7 +192,8 @@ function start() {
   rememberHere('ended', '');
   if (recall('open')) chat();
   else if (persona && !code && !said) enter({ persona });
-  else showStart(said);
+  by('ended').hidden = !said;
+  by('ended').textContent = said || '';
   if (code) openCode(code);
 }
 
@@ -225,8 +217,6 @@ by('log').addEventListener('keydown', (event) => {
   if (from && step && !view.moveAmongChoices(from, step) && step > 0) text.focus();
   if (event.key === 'Escape') text.focus();
 });
-// A phone would then offer its files instead of its camera.
-if (matchMedia('(pointer: fine)').matches) by('photo').accept += ',application/pdf';
 by('photo').addEventListener('change', () => {
   const files = [...by('photo').files];
   by('photo').value = '';
