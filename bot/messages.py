@@ -26,7 +26,7 @@ class Incoming:
         choice: the action string of the button that was pressed; untrusted.
         message: the message that was pressed, if any.
         photos: already fetched, checked and re-encoded.
-        documents: PDF files, fetched and checked.
+        documents: PDF files, already fetched, checked and written anew.
         problem: the name of the message that says why a photo could not be taken.
         digest: of the files as they came, to tell a repeated update from a reused id.
         joined: the person just arrived in the chat.

@@ -17,9 +17,10 @@ from bot.platforms.base import Platform, SendFailed
 from bot.rendering import render, texts_for, title
 from bot.routing import Recipient
 from bot.settings import Settings
+from storage.conversations import Awaited
 from storage.database import Database, Unavailable
 from storage.deliveries import Claimed, Failure, Operation, Outgoing, Placed, numbered
-from storage.people import Chat
+from storage.people import Chat, ChatState
 from storage.store import Store
 
 log = structlog.get_logger()
@@ -27,6 +28,7 @@ log = structlog.get_logger()
 IDLE = 1.0  # seconds between two looks when nobody woke it
 MOST_TRIES = 8
 LONGEST_WAIT = timedelta(minutes=10)
+BATCH = 25  # worded in one transaction, for which others wait
 PATIENCE = 60.0  # seconds for a call of a platform
 
 
@@ -39,6 +41,15 @@ class _Call:
     platform: str
     address: str
     body: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _OnPage:
+    """A delivery that was put on a web page."""
+
+    platform: str
+    placed: Placed
+    awaited: Awaited | None
 
 
 class Sender:
@@ -83,19 +94,21 @@ class Sender:
         if not await self.database.read(lambda store: store.deliveries.is_due(self.clock.now())):
             return 0
         placed, calls, count = await self.database.write(self._claim)
-        for platform, one in placed:
-            self.platforms[platform].publish(one.chat_id, (one.event,))
+        for one in placed:
+            event = one.placed.event
+            self.platforms[one.platform].publish(one.placed.chat_id, (event,))
         for call in calls:
             await self._call(call)
         return count
 
-    def _claim(self, store: Store) -> tuple[list[tuple[str, Placed]], list[_Call], int]:
+    def _claim(self, store: Store) -> tuple[list[_OnPage], list[_Call], int]:
         """Claim a batch. What goes on a web page is delivered by this very transaction."""
         now = self.clock.now()
+        store.hold()  # one meeting, or broadcast, is loaded once for a whole batch
         store.deliveries.release_lapsed(now)
-        claimed = store.deliveries.claim(now)
+        claimed = store.deliveries.claim(now, BATCH)
         chats = _chats(store, claimed)
-        placed: list[tuple[str, Placed]] = []
+        placed: list[_OnPage] = []
         calls: list[_Call] = []
         for one in claimed:
             try:
@@ -112,12 +125,13 @@ class Sender:
                 calls.append(goes)
             elif goes is not None:
                 placed.append(goes)
-        store.deliveries.place_on_pages([one for _, one in placed])
+        store.deliveries.place_on_pages([one.placed for one in placed])
+        store.conversations.await_numbers([one.awaited for one in placed if one.awaited])
         return placed, calls, len(claimed)
 
     def _place(
         self, store: Store, claimed: Claimed, chat: Chat | None, now: datetime
-    ) -> _Call | tuple[str, Placed] | None:
+    ) -> _Call | _OnPage | None:
         if claimed.expires_at is not None and claimed.expires_at <= now:
             store.deliveries.expired(claimed.id, now)
             return None
@@ -125,32 +139,44 @@ class Sender:
         if chat is None or platform is None:
             store.deliveries.failed(claimed.id, Failure.no_chat, now)
             return None
-        body = claimed.body if claimed.body is not None else self._word(store, claimed, chat, now)
-        if body is None:
+        outgoing = self._outgoing(store, claimed, chat, now)
+        if outgoing is None:
             store.deliveries.expired(claimed.id, now)
             return None
+        body = outgoing.body
         if not platform.keeps_page:
-            store.deliveries.freeze(claimed.id, body)
+            store.deliveries.freeze(claimed.id, body, outgoing.subject)
             return _Call(claimed, chat.id, chat.platform, chat.address, body)
-        outgoing = Outgoing(body, claimed.operation, claimed.message)
         [event] = numbered(chat, [outgoing], now)
+        awaited = None
         if body.get("choices"):
             entry = [event.message, NOTICE, title(body), body["choices"]]
-            store.conversations.await_number(chat.id, entry, claimed.operation is Operation.edit)
-        return chat.platform, Placed(claimed.id, chat.id, event)
+            awaited = Awaited(chat.id, entry, edits=claimed.operation is Operation.edit)
+        return _OnPage(chat.platform, Placed(claimed.id, chat.id, event), awaited)
 
-    def _word(
+    def _outgoing(
         self, store: Store, claimed: Claimed, chat: Chat, now: datetime
-    ) -> dict[str, Any] | None:
-        """The words of a notice for its recipient; None if it makes no sense any more."""
-        assert claimed.notice is not None
+    ) -> Outgoing | None:
+        """What goes out; None if it makes no sense any more.
+
+        A notice is asked again at every try, but worded once: what was perhaps received is said in
+        the same words.
+        """
+        body, operation, message = claimed.body, claimed.operation, claimed.message
+        if claimed.notice is None:
+            assert body is not None
+            return Outgoing(body, operation, message)
+        if operation is Operation.edit and store.deliveries.is_overwritten(claimed, chat.id):
+            return None
         person_id = claimed.person_id or store.people.of_chat(chat)
         recipient = Recipient(person_id, chat.id, now)
         reply = routing.NOTICES[claimed.notice](recipient, store, **claimed.arguments)
         if reply is None:
             return None
-        language = store.people.get(person_id).language
-        return render(reply, texts_for(language, self.settings.zone))
+        if body is None:
+            language = store.people.get(person_id).language
+            body = render(reply, texts_for(language, self.settings.zone))
+        return Outgoing(body, operation, message, reply.shows)
 
     async def _call(self, call: _Call) -> None:
         claimed, platform = call.claimed, self.platforms[call.platform]
@@ -174,11 +200,13 @@ class Sender:
                 )
             )
             return
-        await self.database.write(
-            lambda store: self._failed(
-                store, claimed, failed.reason, now(), final=failed.final, wait=failed.wait
-            )
-        )
+
+        def note(store: Store) -> None:
+            if failed.reason is Failure.blocked:
+                store.people.mark_chat(call.chat_id, ChatState.blocked)
+            self._failed(store, claimed, failed.reason, now(), final=failed.final, wait=failed.wait)
+
+        await self.database.write(note)
 
     def _failed(
         self,
@@ -203,5 +231,6 @@ def _chats(store: Store, claimed: list[Claimed]) -> dict[int, Chat]:
     people = [one.person_id for one in claimed if one.chat_id is None and one.person_id is not None]
     direct = store.people.direct_chats(people)
     goes = {one.id: one.chat_id or direct.get(one.person_id or 0) for one in claimed}
+    store.people.load(people)
     locked = store.people.lock_chats({chat for chat in goes.values() if chat is not None})
     return {delivery: locked[chat] for delivery, chat in goes.items() if chat in locked}

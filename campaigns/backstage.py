@@ -170,7 +170,8 @@ def is_quiet(store: Store) -> bool:
         store.session.execute(deliveries).scalar_one() == 0
         and store.session.execute(due).scalar_one() == 0
         and not store.broadcasts.under_way()
-        and store.following.unsettled_since() is None
+        and store.following.withdrawn_since() is None
+        and store.following.ending_since() is None
         and poll is not None
         and poll.chart_id is not None
     )

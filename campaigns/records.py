@@ -82,7 +82,7 @@ class Records:
         return set(self.store.session.scalars(wanted))
 
     def progress(self, broadcast: Broadcast) -> Progress:
-        return self.store.following.progress(broadcast, datetime.now(UTC))
+        return self.store.following.progress(broadcast)
 
     @cached_property
     def by_notice(self) -> dict[int, list[Told]]:

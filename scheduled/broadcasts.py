@@ -1,7 +1,7 @@
 """Broadcasts leave once their minute is over, and end when nothing of them waits any more.
 
 Their deliveries are made and cancelled a slice at a time, each in a transaction of its own, so that
-nobody else waits long for the database.
+nobody else waits long for the database; they are counted on a snapshot, for which nobody waits.
 """
 
 from datetime import datetime
@@ -10,7 +10,7 @@ from bot.quiet import leaves_at
 from bot.ticker import Job
 from storage.broadcasts import Broadcast
 from storage.deliveries import Kind, subject
-from storage.following import SLICE, Drawing
+from storage.following import SLICE, Drawing, Progress
 from storage.people import Person
 from storage.store import Store
 
@@ -20,8 +20,9 @@ REDRAW = 5.0  # seconds
 def jobs() -> list[Job]:
     return [
         Job("broadcasts leave", leave, next_due=_next_leaving),
-        Job("broadcasts end", settle, next_due=lambda store: store.following.unsettled_since()),
-        Job("broadcast cards", redraw, prepare=_redrawable, every=REDRAW),
+        Job("broadcasts cancel", withdraw, lambda store: store.following.withdrawn_since()),
+        Job("broadcasts end", end, lambda store: store.following.ending_since(), prepare=ending),
+        Job("broadcast cards", redraw, prepare=changed, every=REDRAW),
     ]
 
 
@@ -54,20 +55,27 @@ def _next_leaving(store: Store) -> datetime | None:
     return min((moment for moment in moments if moment is not None), default=None)
 
 
-def settle(store: Store, now: datetime) -> bool:
-    """Cancel what cancelled ones left waiting; end those of which nothing waits.
-
-    Returns:
-        Whether more is to be cancelled.
-    """
+def withdraw(store: Store, now: datetime) -> bool:
+    """Cancel what cancelled ones left waiting, and say whether there is more."""
     more = False
-    for broadcast_id in store.following.unsettled():
-        more |= store.following.settle(_get(store, broadcast_id), now)
+    for broadcast_id in store.following.withdrawn():
+        more |= store.following.withdraw(_get(store, broadcast_id), now)
     return more
 
 
-def _redrawable(store: Store, now: datetime) -> list[Drawing] | None:
-    return store.following.redrawable(now) or None
+def ending(store: Store, now: datetime) -> list[tuple[int, Progress]] | None:
+    """Count those of which nothing waits any more."""
+    return store.following.ending(now) or None
+
+
+def end(store: Store, now: datetime, counted: list[tuple[int, Progress]]) -> None:
+    for broadcast_id, progress in counted:
+        store.following.end(broadcast_id, progress, now)
+
+
+def changed(store: Store, now: datetime) -> list[Drawing] | None:
+    """Count those whose cards show something else than what is so."""
+    return store.following.changed(now) or None
 
 
 def redraw(store: Store, now: datetime, drawings: list[Drawing]) -> None:

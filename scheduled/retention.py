@@ -15,6 +15,8 @@ PASSERS_BY = timedelta(days=30)  # who looked and told nothing
 CONTACTS = timedelta(days=365)  # where somebody who told something is reached
 MEETINGS = timedelta(days=365)  # after their end
 THREADS = timedelta(days=365)  # after their end, or the last word
+GROUPS = timedelta(days=365)  # who belonged to one, after it was closed
+BROADCASTS = timedelta(days=3 * 365)  # the account of what was said, after its end
 THROTTLES = timedelta(days=1)
 
 
@@ -31,6 +33,8 @@ def sweep(store: Store, now: datetime) -> None:
     store.deliveries.forget_old(now - SAID)
     store.meetings.forget_old(now - MEETINGS)
     store.threads.forget_old(now - THREADS)
+    store.groups.forget_closed(now - GROUPS)
+    store.broadcasts.forget_old(now - BROADCASTS)
     store.sessions.forget_throttles(now - THROTTLES)
     store.sessions.forget_redemptions(now)
     store.sessions.end_idle(now)
@@ -66,7 +70,4 @@ def _forget_silent(store: Store, now: datetime) -> None:
     for person in store.people.silent(now - PASSERS_BY, involved):
         store.erase(person, now)
     for person in store.people.silent(now - CONTACTS, members):
-        store.deliveries.forget_person(person)
-        store.groups.forget_person(person)
-        store.meetings.forget_person(person)
-        store.people.forget_contact(person)
+        store.forget_contact(person, now)

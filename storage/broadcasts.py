@@ -26,8 +26,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.base import Base, execute, insert_into
+from storage.files import File
 from storage.grants import Grants
-from storage.groups import Belonging, Groups, Membership, WorkingGroup
+from storage.groups import Belonging, Membership, WorkingGroup
 from storage.organisations import Mandate, Organisations
 from storage.people import Account, Chat, ChatState, Person
 from storage.reports import Report, ReportState
@@ -230,10 +231,12 @@ class Broadcasts:
             .execution_options(synchronize_session=False)
             .returning(Broadcast.id)
         ).scalar()
-        found = self.get(broadcast_id)
-        if found is not None:
-            self.session.refresh(found)
+        self.again(broadcast_id)
         return moved is not None
+
+    def again(self, broadcast_id: int) -> Broadcast | None:
+        """It as it is now, whoever changed it; None if it is gone."""
+        return self.session.get(Broadcast, broadcast_id, populate_existing=True)
 
     def recipients(self, audience: Audience, kind: BroadcastKind, now: datetime) -> Select[int]:
         """Who is to be told: of the audience, all who can be reached and did not ask not to be."""
@@ -262,7 +265,7 @@ class Broadcasts:
             case AudienceKind.members:
                 return self._is_member(now)
             case AudienceKind.group:
-                return Person.id.in_(Groups(self.session).members(int(given)))
+                return Person.id.in_(_members().where(Membership.group_id == int(given)))
             case AudienceKind.organisation:
                 spoken_for = Mandate.organisation_id == given
                 return Person.id.in_(
@@ -275,15 +278,10 @@ class Broadcasts:
 
     def _is_member(self, now: datetime) -> ColumnElement[bool]:
         """Whether a person has a mandate or a role, or belongs to a working group."""
-        in_groups = (
-            select(Membership.person_id)
-            .join(WorkingGroup, Membership.group_id == WorkingGroup.id)
-            .where(Membership.state == Belonging.member, WorkingGroup.closed_at.is_(None))
-        )
         return or_(
             Person.id.in_(Organisations(self.session).members(now)),
             Person.id.in_(Grants(self.session).members(now)),
-            Person.id.in_(in_groups),
+            Person.id.in_(_members()),
         )
 
     def due(self, now: datetime) -> list[int]:
@@ -335,28 +333,51 @@ class Broadcasts:
             self._muted_since[broadcast.id] = frozenset(self.session.scalars(wanted))
         return person_id in self._muted_since[broadcast.id]
 
-    def drop(self, broadcast_id: int) -> None:
-        """Drop a preview that is not wanted."""
-        self._drop(Broadcast.id == broadcast_id)
+    def drop(self, broadcast_id: int) -> bool:
+        """Drop a preview that is not wanted; False if it was confirmed meanwhile, or is gone."""
+        return self._drop(Broadcast.id == broadcast_id) > 0
 
     def forget_composed(self, before: datetime) -> None:
         """Drop the previews of before a moment that nobody confirmed."""
         self._drop(Broadcast.composed_at < before)
 
-    def forget_person(self, person_id: int) -> None:
-        """Drop what a person asked not to be sent, and what they only composed."""
+    def forget_old(self, before: datetime) -> None:
+        """Forget those that ended before a moment, each with its picture or document."""
+        old = delete(Broadcast).where(Broadcast.ended_at < before).returning(Broadcast.file_id)
+        files = {one for (one,) in execute(self.session, old) if one is not None}
+        unheld = files - self.files_among(files)
+        self.session.execute(delete(File).where(File.id.in_(unheld)))
+
+    def forget_person(self, person_id: int) -> list[int]:
+        """Drop what a person asked not to be sent, and what they only composed.
+
+        Returns:
+            Those that they confirmed: it is forgotten who did, and their cards are to be redrawn.
+        """
         self.session.execute(delete(Mute).where(Mute.person_id == person_id))
         self._drop(Broadcast.composed_by == person_id)
+        composed = update(Broadcast).where(Broadcast.composed_by == person_id)
+        self.session.execute(composed.values(composed_by=None))
+        confirmed = update(Broadcast).where(Broadcast.confirmed_by == person_id)
+        cleared = confirmed.values(confirmed_by=None, drawn="").returning(Broadcast.id)
+        return sorted(self.session.scalars(cleared))
 
-    def _drop(self, which: ColumnElement[bool]) -> None:
-        """Drop those of some that nobody confirmed."""
-        composed = Broadcast.state == BroadcastState.composed
-        self.session.execute(
-            delete(Broadcast).where(composed, which).execution_options(synchronize_session=False)
-        )
+    def _drop(self, which: ColumnElement[bool]) -> int:
+        """Drop those of some that nobody confirmed; say how many."""
+        composed = delete(Broadcast).where(Broadcast.state == BroadcastState.composed, which)
+        return execute(self.session, composed).rowcount
 
 
 _confirmed = (text(UNDER_WAY), Broadcast.state == BroadcastState.confirmed)
+
+
+def _members() -> Select[int]:
+    """The people who belong to a working group: a closed one has nobody any more."""
+    return (
+        select(Membership.person_id)
+        .join(WorkingGroup, Membership.group_id == WorkingGroup.id)
+        .where(Membership.state == Belonging.member, WorkingGroup.closed_at.is_(None))
+    )
 
 
 def _authors(of: ColumnElement[bool]) -> Select[int]:

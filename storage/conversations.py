@@ -1,6 +1,7 @@
 """What each conversation points to, the updates already applied, and the drafts of forms."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -25,6 +26,7 @@ from storage.base import Base, dialect_of, execute, insert_into
 from storage.people import Account, Chat, ChatKind, Person, Profile
 from storage.types import BlindIndex, Encrypted, EncryptedJSON, Instant, blind
 
+MOST_AWAITED = 5  # messages that a typed number may answer
 THROTTLE_WINDOW = timedelta(minutes=1)
 
 
@@ -210,9 +212,31 @@ _keep = (
 )
 
 
+@dataclass(frozen=True)
+class Awaited:
+    """A message that a typed number may answer.
+
+    Attributes:
+        entry: the message, how it came, its title and its choices.
+        edits: it takes the place of one that was sent before, if that is still awaited.
+    """
+
+    chat_id: int
+    entry: list[Any]
+    edits: bool = False
+
+    def among(self, awaiting: list[Any]) -> list[Any]:
+        """What is awaited with this one too."""
+        if not self.edits:
+            return [*awaiting, self.entry][-MOST_AWAITED:]
+        message, _, *shown = self.entry
+        return [[message, one[1], *shown] if one[0] == message else one for one in awaiting]
+
+
 class Conversations:
     def __init__(self, session: Session) -> None:
         self.session = session
+        self._found: list[Context] = []
 
     def seen(self, updates: Sequence[Applied]) -> list[Seen]:
         """What is known of some updates, in one statement."""
@@ -247,6 +271,7 @@ class Conversations:
             context = Context(*known)
             context.recent = count if started_at > now - THROTTLE_WINDOW else 0
             found[Place(platform, chat, sender, thread)] = context
+            self._found.append(context)
         return {place: found[place] for place in places if place in found}
 
     def begin(self, chat: Chat, account: Account, thread: str, now: datetime) -> None:
@@ -278,24 +303,37 @@ class Conversations:
         if rows:
             execute(self.session, _keep, rows)
 
-    def await_number(self, chat_id: int, entry: list[Any], edits: bool) -> None:
-        """Add a message that the clock sent to those that a typed number may answer.
+    def await_numbers(self, awaited: Sequence[Awaited]) -> None:
+        """Add messages that the clock sent to those that a typed number may answer.
 
-        The chat's row must be locked.
-
-        Args:
-            edits: it takes the place of one that was sent before, if that is still awaited.
+        The rows of the chats must be locked.
         """
-        wanted = select(Conversation).where(Conversation.chat_id == chat_id)
-        message, _, *shown = entry
+        wanted = select(Conversation).where(
+            Conversation.chat_id.in_({one.chat_id for one in awaited})
+        )
+        conversations = defaultdict(list)
         for conversation in self.session.scalars(wanted):
-            awaiting = conversation.awaiting
-            if edits:
-                conversation.awaiting = [
-                    [message, one[1], *shown] if one[0] == message else one for one in awaiting
-                ]
-            else:
-                conversation.awaiting = [*awaiting, entry][-5:]
+            conversations[conversation.chat_id].append(conversation)
+        for one in awaited:
+            for conversation in conversations[one.chat_id]:
+                conversation.awaiting = one.among(conversation.awaiting)
+        self.session.flush()
+
+    def await_no_more(self, gone: Mapping[int, Collection[str]]) -> None:
+        """Drop some messages of some chats, with their labels, from those that a number answers.
+
+        The rows of the chats must be locked. What this transaction found of a conversation it
+        writes back at its end: there, too, they are dropped.
+        """
+
+        def left(chat_id: int, awaiting: list[Any]) -> list[Any]:
+            return [entry for entry in awaiting if entry[0] not in gone.get(chat_id, ())]
+
+        for context in self._found:
+            context.awaiting = left(context.chat_id, context.awaiting)
+        wanted = select(Conversation).where(Conversation.chat_id.in_(gone))
+        for one in self.session.scalars(wanted.execution_options(populate_existing=True)):
+            one.awaiting = left(one.chat_id, one.awaiting)
         self.session.flush()
 
     def draft(self, person_id: int, form: str) -> dict[str, Any] | None:

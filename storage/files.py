@@ -35,10 +35,6 @@ class Files:
         self.session.flush()
         return file.id
 
-    def rewrite(self, file_id: int, content: bytes) -> None:
-        """Give a file another content, under the same links."""
-        self.session.execute(update(File).where(File.id == file_id).values(content=content))
-
     def content(self, file_id: int) -> tuple[str, bytes] | None:
         """A file's media type and content."""
         wanted = select(File.media_type, File.content).where(File.id == file_id)

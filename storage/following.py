@@ -1,11 +1,11 @@
 """How far broadcasts have come, counted from their deliveries, and how they end."""
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Select, Table, bindparam, case, func, or_, select, text, union_all, update
+from sqlalchemy import Table, and_, bindparam, case, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from storage.base import execute
@@ -46,7 +46,7 @@ class Progress:
         return -(-self.remaining // self.rate) if self.rate else None
 
     def kept(self) -> dict[str, Any]:
-        return {**asdict(self), "rate": 0}
+        return asdict(self)
 
     @classmethod
     def from_kept(cls, kept: dict[str, Any]) -> "Progress":
@@ -55,11 +55,15 @@ class Progress:
 
 @dataclass(frozen=True)
 class Drawing:
-    """What the cards of a broadcast last showed, and what they are to show; None: how it ended."""
+    """What the cards of a broadcast last showed, and what they are to show, counted.
+
+    `after` is None when they are to show how it ended, which is counted already.
+    """
 
     broadcast_id: int
     before: str | None
     after: str | None
+    progress: Progress | None
 
 
 _rows = cast(Table, Delivery.__table__)
@@ -72,16 +76,20 @@ _counts = (
 _of_it = Delivery.notice_id == Broadcast.notice_id
 _waits = select(Delivery.id).where(text(WAITING_BROADCAST), _of_it).exists()
 _in_flight = select(Delivery.id).where(text(LEASED), _of_it).exists()
-_unsettled = union_all(
-    select(Broadcast.id, Broadcast.composed_at).where(
-        text(UNDER_WAY),
-        Broadcast.state != BroadcastState.confirmed,
-        Broadcast.spread_to.is_(None),
-        ~_waits,
-        ~_in_flight,
+_ending = select(Broadcast.id, Broadcast.composed_at).where(
+    or_(
+        and_(
+            text(UNDER_WAY),
+            Broadcast.state != BroadcastState.confirmed,
+            Broadcast.spread_to.is_(None),
+        ),
+        text(ENDING),
     ),
-    select(Broadcast.id, Broadcast.composed_at).where(text(ENDING), or_(_waits, ~_in_flight)),
+    ~_waits,
+    ~_in_flight,
 )
+_withdrawn = select(Broadcast.id, Broadcast.composed_at).where(text(ENDING), _waits)
+_ending_ids = _ending.with_only_columns(Broadcast.id)
 _left = (
     select(_rows.c.id)
     .where(text(WAITING_BROADCAST), _rows.c.notice_id == bindparam("notice"))
@@ -108,10 +116,17 @@ class Following:
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def progress(self, broadcast: Broadcast, now: datetime) -> Progress:
-        """Counted now, in one statement; or, of one that has ended, as it was counted then."""
+    def progress(self, broadcast: Broadcast) -> Progress:
+        """As it was last counted; what is not counted yet is to come."""
         if broadcast.counts is not None:
             return Progress.from_kept(broadcast.counts)
+        total = broadcast.total or 0
+        if broadcast.state is BroadcastState.cancelled:
+            return Progress(total, cancelled=total)
+        return Progress(total, remaining=total)
+
+    def count(self, broadcast: Broadcast, now: datetime) -> Progress:
+        """Count its deliveries, in one statement. Of a million it takes seconds: on a snapshot."""
         since = max(now - LATELY, broadcast.started_at or now)
         counts, failed, lately = self._counted(broadcast.notice_id, since)
         elapsed = (now - since).total_seconds()
@@ -176,11 +191,15 @@ class Following:
             broadcast.spread_to = last
         self.session.flush()
 
-    def redrawable(self, now: datetime) -> list[Drawing]:
-        """The broadcasts whose cards show something else than what is so."""
+    def changed(self, now: datetime) -> list[Drawing]:
+        """The broadcasts whose cards show something else than what is so, counted."""
         live = self.session.scalars(select(Broadcast).where(text(DRAWN)).order_by(Broadcast.id))
-        drawings = [Drawing(one.id, one.drawn, self._drawing(one, now)) for one in live]
-        return [one for one in drawings if one.before != one.after]
+        drawings = [(one, self._drawing(one, now)) for one in live]
+        return [
+            Drawing(one.id, one.drawn, after, self.count(one, now) if after else None)
+            for one, after in drawings
+            if one.drawn != after
+        ]
 
     def _drawing(self, broadcast: Broadcast, now: datetime) -> str | None:
         """What its cards should show, coarsely enough that they are not redrawn all the time."""
@@ -195,41 +214,50 @@ class Following:
 
     def redrawn(self, drawing: Drawing) -> bool:
         """Note what the cards show now; False if another process did."""
+        counted = {} if drawing.progress is None else {"counts": drawing.progress.kept()}
         noted = self.session.execute(
             update(Broadcast)
             .where(Broadcast.id == drawing.broadcast_id, Broadcast.drawn == drawing.before)
-            .values(drawn=drawing.after)
+            .values(drawn=drawing.after, **counted)
             .execution_options(synchronize_session=False)
             .returning(Broadcast.id)
         )
         return noted.scalar() is not None
 
-    def unsettled(self) -> list[int]:
-        """The broadcasts that can end, or of which something is to be cancelled."""
-        return sorted(execute(self.session, _unsettled).scalars())
+    def withdrawn(self) -> list[int]:
+        """The cancelled broadcasts of which something still waits."""
+        return sorted(execute(self.session, _withdrawn).scalars())
 
-    def unsettled_since(self) -> datetime | None:
-        """A moment in the past if any broadcast can end, or has something to be cancelled."""
-        return min((at for _, at in execute(self.session, _unsettled)), default=None)
+    def withdrawn_since(self) -> datetime | None:
+        """A moment in the past if there is any."""
+        return min((at for _, at in execute(self.session, _withdrawn)), default=None)
 
-    def settle(self, broadcast: Broadcast, now: datetime, at_most: int = BATCH) -> bool:
-        """Cancel some of what a cancelled broadcast left waiting; end it when nothing is left.
+    def withdraw(self, broadcast: Broadcast, now: datetime, at_most: int = BATCH) -> bool:
+        """Cancel some of what a cancelled broadcast left waiting; whether that was all it may."""
+        given = {"notice": broadcast.notice_id, "most": at_most, "moment": now}
+        return execute(self.session, _cancel, given).rowcount == at_most
 
-        Returns:
-            Whether something is left that can be cancelled at once.
-        """
-        cancelled = 0
-        if broadcast.state is BroadcastState.cancelled:
-            given = {"notice": broadcast.notice_id, "most": at_most, "moment": now}
-            cancelled = execute(self.session, _cancel, given).rowcount
-        if self.session.scalars(_open_of(broadcast.id)).first() is not None:
-            return cancelled == at_most
-        broadcast.counts = self.progress(broadcast, now).kept()
+    def ending(self, now: datetime) -> list[tuple[int, Progress]]:
+        """The broadcasts of which nothing waits or is in flight any more, counted."""
+        found = sorted(execute(self.session, _ending).scalars())
+        broadcasts = [self.session.get_one(Broadcast, one) for one in found]
+        return [(one.id, self.count(one, now)) for one in broadcasts]
+
+    def ending_since(self) -> datetime | None:
+        """A moment in the past if there is any."""
+        return min((at for _, at in execute(self.session, _ending)), default=None)
+
+    def end(self, broadcast_id: int, progress: Progress, now: datetime) -> None:
+        """End a broadcast, as it was counted, if that still holds."""
+        still = select(Broadcast).where(Broadcast.id.in_(_ending_ids), Broadcast.id == broadcast_id)
+        broadcast = self.session.scalars(still).first()
+        if broadcast is None:
+            return
+        broadcast.counts = replace(progress, rate=0).kept()
         broadcast.ended_at = now
         if broadcast.state is not BroadcastState.cancelled:
             broadcast.state = BroadcastState.done
         self.session.flush()
-        return False
 
 
 def _fate_of_others(broadcast: Broadcast) -> DeliveryState:
@@ -238,8 +266,3 @@ def _fate_of_others(broadcast: Broadcast) -> DeliveryState:
         return DeliveryState.expired
     is_cancelled = broadcast.state is BroadcastState.cancelled
     return DeliveryState.cancelled if is_cancelled else DeliveryState.waiting
-
-
-def _open_of(broadcast_id: int) -> Select[int]:
-    """The broadcast, if anything of it waits or is in flight."""
-    return select(Broadcast.id).where(Broadcast.id == broadcast_id, or_(_waits, _in_flight))

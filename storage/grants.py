@@ -23,6 +23,10 @@ class Role(StrEnum):
     administrator = "administrator"
 
 
+# Roles that one has everywhere or not at all: narrowed to a group, they would allow nothing there.
+EVERYWHERE = (Role.secretariat, Role.reviewer, Role.administrator)
+
+
 class Grant(Base):
     """A person holds a role; `scope` narrows it (a group, a theme), empty means everywhere."""
 
@@ -40,6 +44,11 @@ class Grant(Base):
     @classmethod
     def active(cls, now: datetime) -> ColumnElement[bool]:
         return (cls.starts_at <= now) & or_(cls.ends_at.is_(None), cls.ends_at > now)
+
+    @classmethod
+    def counts(cls, now: datetime) -> ColumnElement[bool]:
+        """Whether it is active, and of a scope that its role can have."""
+        return cls.active(now) & or_(cls.scope == "", cls.role.not_in(EVERYWHERE))
 
 
 class Grants:
@@ -60,25 +69,25 @@ class Grants:
         )
 
     def roles_of(self, person_id: int, now: datetime) -> frozenset[Role]:
-        wanted = select(Grant.role).where(Grant.person_id == person_id, Grant.active(now))
+        wanted = select(Grant.role).where(Grant.person_id == person_id, Grant.counts(now))
         return frozenset(self.session.scalars(wanted))
 
     def holders(self, role: Role, now: datetime) -> list[int]:
-        wanted = select(Grant.person_id).where(Grant.role == role, Grant.active(now)).distinct()
+        wanted = select(Grant.person_id).where(Grant.role == role, Grant.counts(now)).distinct()
         return sorted(self.session.scalars(wanted))
 
     def members(self, now: datetime) -> Select[int]:
         """The people who hold a role."""
-        return select(Grant.person_id).where(Grant.active(now))
+        return select(Grant.person_id).where(Grant.counts(now))
 
     def readers(self, now: datetime) -> Select[int]:
         """The people who may read reports before they are published."""
         reads = Grant.role.in_((Role.secretariat, Role.reviewer))
-        return select(Grant.person_id).where(reads, Grant.active(now)).distinct()
+        return select(Grant.person_id).where(reads, Grant.counts(now)).distinct()
 
     def secretaries(self, now: datetime, *, besides: int | None = None) -> Select[int]:
         """The people who answer for the secretariat, but for one."""
-        serves = (Grant.role == Role.secretariat) & Grant.active(now)
+        serves = (Grant.role == Role.secretariat) & Grant.counts(now)
         if besides is not None:
             serves &= Grant.person_id != besides
         return select(Grant.person_id).where(serves).distinct()

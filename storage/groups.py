@@ -124,6 +124,12 @@ class Groups:
         wanted = select(WorkingGroup).where(WorkingGroup.id.in_(mine)).order_by(WorkingGroup.id)
         return list(self.session.scalars(wanted))
 
+    def ever_of(self, person_id: int) -> set[int]:
+        """The groups that know a person, or in which they ever had a role."""
+        scopes = select(Grant.scope).where(Grant.person_id == person_id)
+        held = {group_of(scope) for scope in self.session.scalars(scopes)}
+        return {one for one in held if one is not None} | self.of_person(person_id).keys()
+
     def standing(self, group_id: int, person_id: int) -> Belonging | None:
         """Where a person stands with one group."""
         wanted = select(Membership.state).where(_one(group_id, person_id))
@@ -167,7 +173,7 @@ class Groups:
     def answering(self, group_id: int, now: datetime) -> Select[int]:
         """The people who say who comes in: those who lead the group, and the secretariat."""
         answers = or_(_leads(group_id), Grant.role == Role.secretariat)
-        return select(Grant.person_id).where(answers, Grant.active(now)).distinct()
+        return select(Grant.person_id).where(answers, Grant.counts(now)).distinct()
 
     def count(self, state: Belonging = Belonging.member) -> dict[int, int]:
         """How many people stand so with each group; a group without any is left out."""
@@ -294,7 +300,10 @@ class Groups:
             raise NotAsked(member=self.is_member(group_id, person_id))
 
     def leave(self, group_id: int, person_id: int, now: datetime) -> Belonging | None:
-        """Leave a group, or ask no more, and all that one was in it; say what one was."""
+        """Leave a group, or ask no more, and all that one was in it; say what one was.
+
+        Of its meetings, `Store.leave_group` takes care.
+        """
         leaving = delete(Membership).where(_one(group_id, person_id)).returning(Membership.state)
         was = self.session.execute(leaving).scalar()
         self.grants.end_scope(scope_of(group_id), now, person_id=person_id)
@@ -333,6 +342,11 @@ class Groups:
 
     def forget_person(self, person_id: int) -> None:
         self.session.execute(delete(Membership).where(Membership.person_id == person_id))
+
+    def forget_closed(self, before: datetime) -> None:
+        """Forget who belonged to the groups that were closed before a moment."""
+        closed = select(WorkingGroup.id).where(WorkingGroup.closed_at < before)
+        self.session.execute(delete(Membership).where(Membership.group_id.in_(closed)))
 
 
 def _leads(group_id: int) -> ColumnElement[bool]:

@@ -29,7 +29,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.base import Base, dialect_insert, dialect_of, execute
 from storage.files import File
-from storage.groups import Belonging, Membership, WorkingGroup
+from storage.groups import Belonging, Groups, Membership, WorkingGroup
 from storage.types import Encrypted, Instant, Named
 
 DAY, HOUR = 24 * 60, 60
@@ -85,7 +85,6 @@ class MeetingAnswer(Base):
     meeting_id: Mapped[int] = mapped_column(ForeignKey("meetings.id"), primary_key=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), primary_key=True)
     answer: Mapped[Attendance] = mapped_column(Named(Attendance))
-    answered_at: Mapped[datetime] = mapped_column(Instant)
 
 
 class Reminder(Base):
@@ -141,13 +140,6 @@ class ChangedMeanwhile(Exception):
     """Somebody else changed the meeting since it was read."""
 
 
-def _members(group_id: ColumnElement[int] | int) -> Select[int]:
-    """The people who belong to a group."""
-    return select(Membership.person_id).where(
-        Membership.group_id == group_id, Membership.state == Belonging.member
-    )
-
-
 def _holds(now: ColumnElement[datetime] | datetime) -> ColumnElement[bool]:
     """That a meeting is still to come, or under way."""
     return Meeting.cancelled_at.is_(None) & (Meeting.ends_at > now)
@@ -157,36 +149,32 @@ def _holds(now: ColumnElement[datetime] | datetime) -> ColumnElement[bool]:
 def _answering(dialect: str) -> Executable:
     """One upsert of an answer, where the meeting holds, at that hour, for a member of its group.
 
-    The meeting is locked against being moved, so that no answer outlives the hour it was for.
+    The meeting is locked against being moved, and the member against leaving, so that no answer
+    outlives the hour it was for, or who gave it.
     """
     now = bindparam("now", type_=Instant())
     answer = bindparam("answer", type_=Named(Attendance))
-    person = bindparam("person", type_=MeetingAnswer.person_id.type)
-    belongs = exists().where(
-        Membership.group_id == Meeting.group_id,
-        Membership.person_id == person,
-        Membership.state == Belonging.member,
-    )
     is_open = exists().where(WorkingGroup.id == Meeting.group_id, WorkingGroup.closed_at.is_(None))
     possible = or_(Meeting.link.is_not(None), answer != Attendance.remotely)
     at_that_hour = (
-        select(Meeting.id, person, answer, now)
+        select(Meeting.id, Membership.person_id, answer)
+        .join(Membership, Membership.group_id == Meeting.group_id)
         .where(
             Meeting.id == bindparam("meeting"),
             Meeting.version == bindparam("version"),
+            Membership.person_id == bindparam("person"),
+            Membership.state == Belonging.member,
             _holds(now),
-            belongs,
             is_open,
             possible,
         )
-        .with_for_update(read=True, of=Meeting)
+        .with_for_update(read=True, of=[Meeting, Membership])
     )
     insert = dialect_insert(dialect, MeetingAnswer).from_select(
-        ["meeting_id", "person_id", "answer", "answered_at"], at_that_hour
+        ["meeting_id", "person_id", "answer"], at_that_hour
     )
-    changed = {"answer": insert.excluded.answer, "answered_at": insert.excluded.answered_at}
     return insert.on_conflict_do_update(
-        index_elements=["meeting_id", "person_id"], set_=changed
+        index_elements=["meeting_id", "person_id"], set_={"answer": insert.excluded.answer}
     ).returning(MeetingAnswer.meeting_id)
 
 
@@ -195,6 +183,7 @@ class Meetings:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self.groups = Groups(session)
 
     def get(self, meeting_id: int) -> Meeting | None:
         return self.session.get(Meeting, meeting_id)
@@ -261,9 +250,11 @@ class Meetings:
         return meeting
 
     def attach(self, meeting: Meeting, file_id: int) -> None:
-        """Tie its calendar file to a meeting."""
-        meeting.file_id = file_id
+        """Tie its calendar file to a meeting; the one before goes."""
+        before, meeting.file_id = meeting.file_id, file_id
         self.session.flush()
+        if before is not None:
+            self.session.execute(delete(File).where(File.id == before))
 
     def answer(
         self, meeting_id: int, version: int, person_id: int, answer: Attendance, now: datetime
@@ -316,12 +307,12 @@ class Meetings:
         absent = select(MeetingAnswer.person_id).where(
             MeetingAnswer.meeting_id == meeting.id, MeetingAnswer.answer == Attendance.not_coming
         )
-        return _members(meeting.group_id).where(Membership.person_id.not_in(absent))
+        return self.groups.members(meeting.group_id).where(Membership.person_id.not_in(absent))
 
     def silent(self, meeting: Meeting) -> Select[int]:
         """The members who have not answered."""
         answered = select(MeetingAnswer.person_id).where(MeetingAnswer.meeting_id == meeting.id)
-        return _members(meeting.group_id).where(Membership.person_id.not_in(answered))
+        return self.groups.members(meeting.group_id).where(Membership.person_id.not_in(answered))
 
     def upcoming(
         self, groups: Collection[int] | None, now: datetime, *, at_most: int | None = LISTED
@@ -357,6 +348,14 @@ class Meetings:
             else:
                 self.session.delete(reminder)
         return due
+
+    def forget_answers(self, group_id: int, person_id: int, now: datetime) -> None:
+        """Forget what a person said about the meetings of a group that are not over."""
+        coming = select(Meeting.id).where(Meeting.group_id == group_id, _holds(now))
+        mine = MeetingAnswer.person_id == person_id
+        self.session.execute(
+            delete(MeetingAnswer).where(mine, MeetingAnswer.meeting_id.in_(coming))
+        )
 
     def forget_person(self, person_id: int) -> None:
         """Forget what a person answered, and that they called meetings."""

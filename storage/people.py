@@ -93,6 +93,10 @@ class People:
     def get(self, person_id: int) -> Person:
         return self.session.get_one(Person, person_id)
 
+    def load(self, person_ids: Collection[int]) -> None:
+        """Load some people at once, for a store that holds what it loads."""
+        self.session.scalars(select(Person).where(Person.id.in_(person_ids))).all()
+
     def of_chat(self, chat: Chat) -> int:
         """The person whose direct chat it is."""
         wanted = select(Account.person_id).where(Account.id == chat.account_id)

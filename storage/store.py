@@ -1,20 +1,20 @@
 """Everything remembered, by noun, over one session."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, event, select
 from sqlalchemy.orm import Session
 
 from storage.broadcasts import Broadcasts
 from storage.conversations import Conversations
-from storage.deliveries import Deliveries, subject
+from storage.deliveries import Deliveries, Taken, subject
 from storage.files import Files
 from storage.following import Following
 from storage.grants import Grants
-from storage.groups import Groups
+from storage.groups import Belonging, Groups
 from storage.invitations import Invitations
 from storage.meetings import Meetings
 from storage.organisations import Organisations
@@ -35,6 +35,7 @@ class Store:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.erased = False
+        self._held: list[object] = []
         self.people = People(session)
         self.organisations = Organisations(session)
         self.grants = Grants(session)
@@ -51,6 +52,10 @@ class Store:
         self.broadcasts = Broadcasts(session)
         self.following = Following(session)
         self.threads = Threads(session)
+
+    def hold(self) -> None:
+        """Keep at hand what is loaded, until the transaction ends; a session forgets it at once."""
+        event.listen(self.session, "loaded_as_persistent", lambda _, one: self._held.append(one))
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -72,7 +77,7 @@ class Store:
     def withdraw_report(self, report: Report, now: datetime) -> None:
         """Take a report back, and from every chat where its text was shown."""
         self.reports.withdraw(report, now)
-        self.deliveries.take_back([subject("report", report.id)], now)
+        self._take_back([subject("report", report.id)], now)
         self.erased = True
 
     def forget_writings(self, person_id: int, now: datetime) -> None:
@@ -86,33 +91,64 @@ class Store:
         self._erase_threads(person_id, now)
         self.erased = True
 
+    def leave_group(self, group_id: int, person_id: int, now: datetime) -> Belonging | None:
+        """Leave a group, and what one said about its meetings to come; say what one was."""
+        was = self.groups.leave(group_id, person_id, now)
+        self.meetings.forget_answers(group_id, person_id, now)
+        return was
+
     def erase(self, person_id: int, now: datetime) -> None:
         """Erase a person: what they told, where they are reached, what they may do.
 
         Ballots already counted stay, without who cast them.
         """
         self.reports.release_claims(person_id, now)
-        self.deliveries.forget_person(person_id)
-        self.people.forget_chats(person_id)
+        self._forget_among_others(person_id, now)
         reports = [subject("report", one) for one in self.reports.erase_of(person_id)]
-        self.deliveries.take_back(reports, now)
+        self._take_back(reports, now)
         self.polls.forget_person(person_id)
-        self.groups.forget_person(person_id)
-        self.meetings.forget_person(person_id)
-        self.threads.release_claims(person_id)
         self._erase_threads(person_id, now)
         self.conversations.drop_drafts_of(person_id)
-        self.broadcasts.forget_person(person_id)
         self.organisations.end_mandates(person_id, now)
         self.grants.end(person_id, now)
         self.people.erase(person_id, now)
         self.erased = True
 
+    def forget_contact(self, person_id: int, now: datetime) -> None:
+        """Forget how to reach a person, and their name; what they told stays."""
+        self._forget_among_others(person_id, now)
+        self.people.forget_contact(person_id)
+        self.erased = True
+
+    def _forget_among_others(self, person_id: int, now: datetime) -> None:
+        """Forget a person's chats, and what they were for others, whose pages name them no more."""
+        groups = [subject("group", one) for one in sorted(self.groups.ever_of(person_id))]
+        threads = self.threads.cared_for_by(person_id)
+        letters = [subject("thread", one) for one in (ALL, *threads)] if threads else []
+        self.deliveries.forget_person(person_id)
+        self.people.forget_chats(person_id)
+        self.groups.forget_person(person_id)
+        self.meetings.forget_person(person_id)
+        self.threads.release_claims(person_id)
+        self._take_back([subject("person", person_id), *groups, *letters], now)
+        cards = self.broadcasts.forget_person(person_id)
+        self._drop_labels(self.deliveries.blank([subject("broadcast", one) for one in cards], now))
+
+    def _take_back(self, subjects: Sequence[str], now: datetime) -> None:
+        """Have what shows some things leave every chat."""
+        self._drop_labels(self.deliveries.take_back(subjects, now))
+
+    def _drop_labels(self, taken: Taken) -> None:
+        """A number answers no more what was taken back: what could be chosen there goes too."""
+        if taken:
+            self.people.lock_chats(taken)
+            self.conversations.await_no_more(taken)
+
     def _erase_threads(self, person_id: int, now: datetime) -> None:
         """Erase what a person wrote to the secretariat; who was to answer is told they left."""
         threads, holders = self.threads.erase_of(person_id)
         if threads:
-            self.deliveries.take_back([subject("thread", one) for one in (ALL, *threads)], now)
+            self._take_back([subject("thread", one) for one in (ALL, *threads)], now)
         if holders:
             told = select(Person.id).where(Person.id.in_(holders))
             self.deliveries.notify("threads.left", {}, told, now)

@@ -316,6 +316,14 @@ class Threads:
         """The people who wrote to the secretariat."""
         return select(Thread.person_id)
 
+    def cared_for_by(self, secretary: int) -> list[int]:
+        """The threads that somebody holds, or answered."""
+        answered = select(ThreadMessage.thread_id).where(ThreadMessage.answered_by == secretary)
+        wanted = select(Thread.id).where(
+            or_(Thread.claimed_by == secretary, Thread.id.in_(answered))
+        )
+        return list(self.session.scalars(wanted))
+
     def release_claims(self, secretary: int) -> None:
         """Put back what somebody held; leave no trace of what they answered."""
         held = update(_threads).where(_threads.c.claimed_by == secretary)

@@ -15,7 +15,7 @@ from bot.routing import NOTICES, Recipient
 from bot.settings import Settings
 from bot.texts import Texts
 from bot.wording import Count, Subject, chart_of
-from storage.conversations import Place
+from storage.conversations import Awaited, Place
 from storage.deliveries import Outgoing, numbered
 from storage.grants import Role
 from storage.organisations import MandateKind, OrganisationName
@@ -140,7 +140,7 @@ def _fill_page(
         events = numbered(context, [Outgoing(body)], at)
         store.deliveries.put_on_pages([(context, events)])
         entry = [events[0].message, NOTICE, title(body), body["choices"]]
-        store.conversations.await_number(context.chat_id, entry, edits=False)
+        store.conversations.await_numbers([Awaited(context.chat_id, entry)])
 
 
 def _welcome(row: dict[str, Any], *, leads: bool) -> Reply:

@@ -61,6 +61,6 @@ def calendar_file(entry: Entry) -> bytes:
     calendar = Calendar()
     calendar.add("prodid", "-//Préau//FR")
     calendar.add("version", "2.0")
-    calendar.add("method", "CANCEL" if entry.cancelled else "REQUEST")
+    calendar.add("method", "CANCEL" if entry.cancelled else "PUBLISH")
     calendar.add_component(event)
     return bytes(calendar.to_ical())

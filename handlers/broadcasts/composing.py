@@ -19,6 +19,7 @@ from storage.broadcasts import (
     BroadcastKind,
     BroadcastState,
 )
+from storage.deliveries import subject
 from storage.recommendations import Theme
 from storage.store import Store
 
@@ -123,7 +124,8 @@ def test(request: Request, store: Store, broadcast_id: int) -> list[Reply]:
 
 @choice("broadcasts.drop", number, who=secretariat)
 def drop(request: Request, store: Store, broadcast_id: int) -> Reply:
-    store.broadcasts.drop(composed(store, broadcast_id).id)
+    if not store.broadcasts.drop(composed(store, broadcast_id).id):
+        raise overtaken(broadcast_id, store)
     choices: Choices = [do("broadcast", "broadcasts.back"), do("menu")]
     return Reply("broadcasts.dropped", choices=choices, replace=True)
 
@@ -131,15 +133,16 @@ def drop(request: Request, store: Store, broadcast_id: int) -> Reply:
 def composed(store: Store, broadcast_id: int) -> Broadcast:
     """A broadcast that can still be confirmed, or changed; refuse any other."""
     found = store.broadcasts.get(broadcast_id)
-    if found is None:
-        raise Refused("broadcasts.no_preview", choices=[do("broadcast", "broadcasts.back")])
-    if found.state is not BroadcastState.composed:
-        raise confirmed_already(found, store)
+    if found is None or found.state is not BroadcastState.composed:
+        raise overtaken(broadcast_id, store)
     return found
 
 
-def confirmed_already(found: Broadcast, store: Store) -> Refused:
-    """Somebody was first: who, and when."""
+def overtaken(broadcast_id: int, store: Store) -> Refused:
+    """Somebody was first: who confirmed it, and when; or it was dropped."""
+    found = store.broadcasts.again(broadcast_id)
+    if found is None:
+        return Refused("broadcasts.no_preview", choices=[do("broadcast", "broadcasts.back")])
     by = store.people.get(found.confirmed_by).name if found.confirmed_by else None
     see: Choices = [(f"broadcasts.follow:{found.id}", "broadcasts.follow")]
     return Refused(
@@ -147,6 +150,7 @@ def confirmed_already(found: Broadcast, store: Store) -> Refused:
         by=by,
         at=found.confirmed_at,
         choices=[*see, do("broadcast", "broadcasts.back")],
+        shows=subject("person", found.confirmed_by or 0),
     )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from bot.messages import Label, Refused, Reply, Request
 from bot.routing import Recipient, choice, notice, number, secretariat
-from handlers.broadcasts.composing import composed, confirmed_already
+from handlers.broadcasts.composing import composed, overtaken
 from handlers.broadcasts.telling import first_words, whom
 from handlers.people import do
 from storage.broadcasts import Broadcast, BroadcastState
@@ -37,7 +37,7 @@ def confirm(request: Request, store: Store, broadcast_id: int) -> Reply:
         again: Choices = [(f"broadcasts.rewrite:{found.id}", "broadcasts.rewrite")]
         raise Refused("broadcasts.nobody", to=whom(found.whom, store, request.now), choices=again)
     if not store.broadcasts.confirm(found.id, request.person, count, request.now):
-        raise confirmed_already(found, store)
+        raise overtaken(found.id, store)
     if found.file_id is not None:
         store.files.keep(found.file_id)
     return _card(found, request.now, store)
@@ -78,7 +78,7 @@ def cancel(request: Request, store: Store, broadcast_id: int) -> Reply:
         (f"broadcasts.refresh:{found.id}", "broadcasts.keep_sending"),
         (f"broadcasts.cancel_now:{found.id}", "broadcasts.cancel_now"),
     ]
-    progress = store.following.progress(found, request.now)
+    progress = store.following.progress(found)
     return Reply("broadcasts.confirm_cancel", progress=progress, choices=choices, replace=True)
 
 
@@ -111,7 +111,7 @@ def _card(found: Broadcast, now: datetime, store: Store, *, replace: bool = True
         beginning=first_words(found),
         to=whom(found.whom, store, now),
         by=by,
-        progress=store.following.progress(found, now),
+        progress=store.following.progress(found),
         shows=subject("broadcast", found.id),
         choices=[*choices, do("broadcast", "broadcasts.back")],
         replace=replace,

@@ -9,6 +9,7 @@ from bot.messages import Label, Refused, Reply, Request, Words
 from bot.routing import secretariat
 from bot.wording import group_name, listed, person_name
 from handlers.people import do
+from storage.deliveries import subject
 from storage.groups import Belonging, Joining, WorkingGroup
 from storage.people import Person
 from storage.store import Store
@@ -30,10 +31,15 @@ def answers_for(group_id: int, request: Request, store: Store) -> bool:
     return secretariat(request) or group_id in led_by(request, store)
 
 
-def found_open(store: Store, group_id: int) -> WorkingGroup:
+def found(store: Store, group_id: int) -> WorkingGroup:
     group = store.groups.get(group_id)
     if group is None:
         raise Refused("people.stale_choice")
+    return group
+
+
+def found_open(store: Store, group_id: int) -> WorkingGroup:
+    group = found(store, group_id)
     if group.closed_at is not None:
         raise closed(group)
     return group
@@ -81,6 +87,7 @@ def card(
         asking=asking,
         done=done,
         choices=[*choices, do("groups", "groups.see_groups"), do("menu")],
+        shows=subject("group", group.id) if named else None,
     )
 
 
@@ -88,14 +95,14 @@ def worded(people: Sequence[Person], store: Store, now: datetime) -> dict[int, L
     """What others see of some people, by id: who they are, and for whom they speak."""
     speaks = store.organisations.spoken_for([person.id for person in people], now)
     names = store.organisations.names(now.date(), short=True) if speaks else {}
-    found: dict[int, Label] = {}
+    shown: dict[int, Label] = {}
     for person in people:
         who = person_name(person)
         if person.id in speaks:
             organisations = listed([names.get(one, one) for one in speaks[person.id]])
             who = Words("groups.speaks_for", {"who": who, "organisations": organisations})
-        found[person.id] = who
-    return found
+        shown[person.id] = who
+    return shown
 
 
 def chairs_of(group_id: int, store: Store, now: datetime) -> dict[int, Label]:

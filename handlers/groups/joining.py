@@ -6,7 +6,7 @@ from typing import Any
 
 from bot import routing
 from bot.forms import Choose, Form, Open
-from bot.messages import Refused, Reply, Request, Words
+from bot.messages import Reply, Request, Words
 from bot.routing import Recipient, anyone, choice, command, notice, number, secretariat
 from bot.wording import group_name
 from handlers.groups.card import (
@@ -16,6 +16,7 @@ from handlers.groups.card import (
     card,
     chairs_of,
     closed,
+    found,
     found_open,
     led_by,
 )
@@ -25,8 +26,8 @@ from storage.people import Profile
 from storage.store import Store
 
 PUPIL = "pupil"
-ASKS = 10  # a person's requests in a day
-A_DAY = timedelta(days=1)
+A_DAY, AN_HOUR = timedelta(days=1), timedelta(hours=1)
+TOLD_AN_HOUR = 10  # requests to come into a group
 
 
 @command("groups", who=anyone)
@@ -43,7 +44,7 @@ def _listed(request: Request, store: Store, first: int = 0) -> Reply:
     """One's own groups, then the others."""
     standing = store.groups.of_person(request.person)
     rank = {Belonging.member: 0, Belonging.asked: 1, None: 2}
-    found = sorted(store.groups.all_open(), key=lambda one: rank[standing.get(one.id)])
+    every = sorted(store.groups.all_open(), key=lambda one: rank[standing.get(one.id)])
     sizes, asking = store.groups.count(), store.groups.count(Belonging.asked)
     led = led_by(request, store)
     choices: Choices = [
@@ -59,14 +60,14 @@ def _listed(request: Request, store: Store, first: int = 0) -> Reply:
                 },
             ),
         )
-        for one in found[first : first + SHOWN]
+        for one in every[first : first + SHOWN]
     ]
-    if first + SHOWN < len(found):
+    if first + SHOWN < len(every):
         choices.append((f"groups.more:{first + SHOWN}", "groups.more"))
     if secretariat(request):
         choices.append(("groups.new", "groups.new"))
-    mine = sum(standing.get(one.id) is Belonging.member for one in found)
-    return Reply("groups.list", total=len(found), mine=mine, choices=[*choices, do("menu")])
+    mine = sum(standing.get(one.id) is Belonging.member for one in every)
+    return Reply("groups.list", total=len(every), mine=mine, choices=[*choices, do("menu")])
 
 
 @choice("groups.show", number)
@@ -101,12 +102,13 @@ def _join(group: WorkingGroup, request: Request, store: Store) -> Reply:
 
 
 def _tell_who_answers(group: WorkingGroup, request: Request, store: Store) -> None:
-    """Each request is a message to several people, so that one may not ask without end."""
-    if not store.sessions.try_again(f"groups.ask:{request.person}", ASKS, A_DAY, request.now):
-        raise Refused("groups.asked_often", name=group_name(group), choices=[do("groups")])
-    told = {"group": group.id, "person": request.person}
-    answering = store.groups.answering(group.id, request.now)
-    store.deliveries.notify("groups.asked", told, answering, request.now)
+    """Once a day for one person, and some times an hour: all who ask stand in the list anyway."""
+    again, now = store.sessions.try_again, request.now
+    if not again(f"groups.ask:{group.id}:{request.person}", 1, A_DAY, now):
+        return
+    if again(f"groups.asked:{group.id}", TOLD_AN_HOUR, AN_HOUR, now):
+        answering = store.groups.answering(group.id, now)
+        store.deliveries.notify("groups.asked", {"group": group.id}, answering, now)
 
 
 def _submit(request: Request, store: Store, about: str, answers: Mapping[str, Any]) -> Reply:
@@ -136,8 +138,8 @@ joining_form = routing.form(
 
 @choice("groups.leave", number)
 def leave(request: Request, store: Store, group_id: int) -> Reply:
-    """Leave at once; who leads the group is asked to confirm, for it ends that too."""
-    group = found_open(store, group_id)
+    """Leave at once, also a closed group; who leads it is asked to confirm: it ends that too."""
+    group = found(store, group_id)
     if not store.groups.leads(group_id, request.person, request.now):
         return _leave(group, request, store)
     choices: Choices = [
@@ -149,27 +151,30 @@ def leave(request: Request, store: Store, group_id: int) -> Reply:
 
 @choice("groups.leave_now", number)
 def leave_now(request: Request, store: Store, group_id: int) -> Reply:
-    return _leave(found_open(store, group_id), request, store)
+    return _leave(found(store, group_id), request, store)
 
 
 def _leave(group: WorkingGroup, request: Request, store: Store) -> Reply:
     led = store.groups.leads(group.id, request.person, request.now)
-    was = store.groups.leave(group.id, request.person, request.now)
+    was = store.leave_group(group.id, request.person, request.now)
     if led:
         told = store.groups.answering(group.id, request.now)
         store.deliveries.notify("groups.chair_left", {"group": group.id}, told, request.now)
     left = {Belonging.member: "groups.left", Belonging.asked: "groups.withdrawn"}
     done = left[was] if was is not None else "groups.not_in"
+    if group.closed_at is not None:
+        done = "groups.left_closed" if was is not None else done
+        return Reply(done, choices=[do("groups"), do("menu")])
     return card(group, request, store, done=Words(done))
 
 
 @notice("groups.chair_left")
 def chair_left(recipient: Recipient, store: Store, group: int) -> Reply | None:
     """For the secretariat, as long as nobody leads the group."""
-    found = store.groups.get(group)
-    if found is None or found.closed_at is not None:
+    one = store.groups.get(group)
+    if one is None or one.closed_at is not None:
         return None
     if chairs_of(group, store, recipient.now):
         return None
     choices: Choices = [(f"groups.members:{group}:0", "groups.see_members")]
-    return Reply("groups.chair_left", name=group_name(found), choices=choices)
+    return Reply("groups.chair_left", name=group_name(one), choices=choices)

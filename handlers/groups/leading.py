@@ -10,6 +10,7 @@ from bot.wording import group_name
 from handlers import academies
 from handlers.groups.card import Choices, answers_for, closed, found_open, worded
 from handlers.people import do
+from storage.deliveries import subject
 from storage.groups import Belonging, GroupClosed, NotAsked, WorkingGroup
 from storage.store import Store
 
@@ -54,6 +55,7 @@ def _next(
         waiting=store.groups.count(Belonging.asked).get(group.id, 0),
         done=done,
         choices=[*choices, *onward],
+        shows=subject("person", person.id),
     )
 
 
@@ -65,12 +67,13 @@ def _answers(group_id: int, person_id: int) -> Choices:
 
 
 @notice("groups.asked")
-def asked(recipient: Recipient, store: Store, group: int, person: int) -> Reply | None:
+def asked(recipient: Recipient, store: Store, group: int) -> Reply | None:
+    """Nobody is named: it reaches a chair wherever they are, signed in or not."""
     found = store.groups.get(group)
-    if found is None or store.groups.standing(group, person) is not Belonging.asked:
+    if found is None or not store.groups.count(Belonging.asked).get(group):
         return None
-    who = worded([store.people.get(person)], store, recipient.now)[person]
-    return Reply("groups.asked", name=group_name(found), who=who, choices=_answers(group, person))
+    choices: Choices = [(f"groups.requests:{group}:0", "groups.see_requests")]
+    return Reply("groups.asked", name=group_name(found), choices=choices)
 
 
 @choice("groups.admit", number, number)

@@ -1,15 +1,18 @@
 """Who is in a group, for those who belong to it and those who answer for it."""
 
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
 from bot import routing
-from bot.forms import Form, Open, ShortText
+from bot.forms import Form, Given, Open, Problem, ShortText
+from bot.markup import clean
 from bot.messages import Refused, Reply, Request, Words
 from bot.routing import choice, number, secretariat
 from bot.wording import group_name
 from handlers.groups.card import SHOWN, Choices, answers_for, card, chairs_of, found_open, worded
 from handlers.people import do
+from storage.deliveries import subject
 from storage.groups import Belonging
 from storage.store import Store
 
@@ -46,6 +49,7 @@ def members(request: Request, store: Store, group_id: int, after: int) -> Reply:
         people=[(who[one], one in leading, one == request.person) for one in who],
         first=after == 0,
         choices=choices,
+        shows=subject("group", group_id),
     )
 
 
@@ -62,8 +66,18 @@ def _submit(request: Request, store: Store, about: str, answers: Mapping[str, An
     return card(group, request, store, done=Words("groups.name_given"))
 
 
+class OwnName(ShortText):
+    """A name on one line, without the marks that tell, beside a name, who leads or speaks."""
+
+    def read(self, given: Given) -> str:
+        name = clean(given.text)
+        if not all(one in " '’.-" or unicodedata.category(one)[0] in "LMN" for one in name):
+            raise Problem("groups.plain_name")
+        return super().read(given)
+
+
 name_form = routing.form(
-    Form("my_name", "groups", (ShortText("own_name", at_most=60),), submit=_submit, reviewed=False)
+    Form("my_name", "groups", (OwnName("own_name", at_most=60),), submit=_submit, reviewed=False)
 )
 
 

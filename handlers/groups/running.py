@@ -1,6 +1,7 @@
 """Making groups, naming, closing them, and choosing who leads them: for the secretariat."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import literal, select
@@ -15,8 +16,9 @@ from bot.wording import group_name
 from handlers.groups.card import Choices, card, closed, found_open, worded
 from handlers.meetings.running import call_off
 from handlers.people import do
+from storage.deliveries import subject
 from storage.groups import GroupClosed, Joining, NotMember, WorkingGroup
-from storage.meetings import Meeting
+from storage.meetings import Meeting, Over
 from storage.store import Store
 
 LONGEST_NAME = 80
@@ -135,13 +137,13 @@ def close_now(request: Request, store: Store, group_id: int) -> Reply:
     store.deliveries.notify("groups.closed", {"group": group_id}, known, request.now)
     if not store.groups.close(group_id, request.now):
         raise closed(group)
-    meetings = _meetings(group_id, request, store)
-    for one in meetings:
-        call_off(one.id, request, store)
+    cancelled = 0
+    for one in _meetings(group_id, request, store):
+        with suppress(Over):  # a colleague has just cancelled it
+            call_off(one.id, request, store)
+            cancelled += 1
     choices: Choices = [do("groups"), do("menu")]
-    return Reply(
-        "groups.has_closed", name=group_name(group), meetings=len(meetings), choices=choices
-    )
+    return Reply("groups.has_closed", name=group_name(group), meetings=cancelled, choices=choices)
 
 
 def _meetings(group_id: int, request: Request, store: Store) -> list[Meeting]:
@@ -155,7 +157,10 @@ def told_closed(recipient: Recipient, store: Store, group: int) -> Reply | None:
     found = store.groups.get(group)
     if found is None:
         return None
-    return Reply("groups.is_closed", name=group_name(found), choices=[do("groups"), do("menu")])
+    choices: Choices = [do("groups"), do("menu")]
+    if store.groups.is_member(group, recipient.person_id):
+        choices.insert(0, (f"groups.leave:{group}", "groups.leave"))
+    return Reply("groups.is_closed", name=group_name(found), choices=choices)
 
 
 @choice("groups.member", number, number, who=secretariat)
@@ -189,6 +194,7 @@ def _member(
         leads=leads,
         done=done,
         choices=choices,
+        shows=subject("person", person_id),
     )
 
 
@@ -258,14 +264,19 @@ def remove(request: Request, store: Store, group_id: int, person_id: int) -> Rep
         (f"groups.member:{group_id}:{person_id}", "groups.keep_member"),
         (f"groups.remove_now:{group_id}:{person_id}", "groups.remove_now"),
     ]
-    who = _who(person_id, request, store)
-    return Reply("groups.confirm_remove", name=group_name(group), who=who, choices=choices)
+    return Reply(
+        "groups.confirm_remove",
+        name=group_name(group),
+        who=_who(person_id, request, store),
+        choices=choices,
+        shows=subject("person", person_id),
+    )
 
 
 @choice("groups.remove_now", number, number, who=secretariat)
 def remove_now(request: Request, store: Store, group_id: int, person_id: int) -> Reply:
     group = found_open(store, group_id)
-    if store.groups.leave(group_id, person_id, request.now) is None:
+    if store.leave_group(group_id, person_id, request.now) is None:
         raise _gone(group)
     _tell("groups.removed", group_id, person_id, request, store)
     return card(group, request, store, done=Words("groups.has_removed"))

@@ -77,7 +77,7 @@ def move(request: Request, store: Store, meeting_id: int) -> Open:
 def edit(request: Request, store: Store, meeting_id: int) -> Open:
     """Change anything but the hour: all that it is stands in the review at once."""
     one = _to_change(request, store, meeting_id)
-    starts = one.starts_at.astimezone(ZoneInfo(one.zone)).replace(tzinfo=None)
+    starts = one.starts_at.astimezone(ZoneInfo(one.zone))
     return Open(move_form, about=str(meeting_id), given={"starts": starts.isoformat()})
 
 
@@ -239,16 +239,13 @@ def count(people: Select[int], store: Store) -> int:
 
 
 def keep_calendar(one: Meeting, group: WorkingGroup, request: Request, store: Store) -> None:
-    """Write a meeting's calendar file, in the language of the committee.
+    """Make a meeting's calendar file anew, in the language of the committee.
 
-    It stays the same file: what older messages link to says how the meeting stands.
+    It is another file each time: the link to an older one never tells a former member what is new.
     """
     texts = texts_for(request.settings.language, request.zone)
-    file = calendar_of(one, group, texts)
-    if one.file_id is None:
-        store.meetings.attach(one, store.files.add(file, MEDIA_TYPE, request.now))
-    else:
-        store.files.rewrite(one.file_id, file)
+    file_id = store.files.add(calendar_of(one, group, texts), MEDIA_TYPE, request.now)
+    store.meetings.attach(one, file_id)
 
 
 def _at(*where: str, answers: Mapping[str, Any]) -> bool:

@@ -19,14 +19,25 @@ def zone_of(answers: Answers) -> ZoneInfo:
 
 
 def start_of(answers: Answers) -> datetime:
-    """The start in UTC: of an hour that comes twice, the first one.
+    """The start in UTC.
 
     Raises:
         NoSuchMoment: clocks go forward over that hour, in that zone.
     """
-    local = datetime.fromisoformat(answers["starts"])
-    moment = local.replace(tzinfo=zone_of(answers)).astimezone(UTC)
-    if moment.astimezone(zone_of(answers)).replace(tzinfo=None) != local:
+    return _start_in(zone_of(answers), answers["starts"])
+
+
+def _start_in(zone: ZoneInfo, starts: str) -> datetime:
+    """When the clocks of a zone say so: of an hour that comes twice, the one meant, else the first.
+
+    Raises:
+        NoSuchMoment: clocks go forward over that hour.
+    """
+    meant = datetime.fromisoformat(starts)
+    first = meant.replace(tzinfo=zone)
+    second = first.replace(fold=1)
+    moment = (second if second.utcoffset() == meant.utcoffset() else first).astimezone(UTC)
+    if moment.astimezone(zone).replace(tzinfo=None) != meant.replace(tzinfo=None):
         raise NoSuchMoment(Why.skipped)
     return moment
 
@@ -46,7 +57,11 @@ class Zone(Choose):
 
 @dataclass(frozen=True)
 class Starts(Moment):
-    """A day and an hour in the meeting's own zone: kept as its clocks say it, without an offset."""
+    """A day and an hour in the meeting's own zone, kept as its clocks say it.
+
+    Their offset from UTC is kept too, to tell which is meant of an hour that comes twice; in
+    another zone, the hour counts and not the offset.
+    """
 
     hour: int = 14
     offered: tuple[int, ...] = (7, 14, 21)
@@ -54,7 +69,7 @@ class Starts(Moment):
     def read(self, given: Given) -> str:
         zone = _here(given)
         moment = datetime.fromisoformat(super().read(replace(given, zone=zone)))
-        return moment.astimezone(zone).replace(tzinfo=None).isoformat()
+        return moment.astimezone(zone).isoformat()
 
     def choices(self, noun: str, given: Given) -> list[tuple[str, Label]]:
         days = super().choices(noun, replace(given, zone=_here(given)))
@@ -65,8 +80,7 @@ class Starts(Moment):
 
     def understood(self, given: Given, answer: Any) -> Label | None:
         zone = _here(given)
-        first = datetime.fromisoformat(answer).replace(tzinfo=zone)
-        return super().understood(replace(given, zone=zone), first.isoformat())
+        return super().understood(replace(given, zone=zone), _start_in(zone, answer).isoformat())
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from bot.messages import Label, Refused, Reply, Request
 from bot.routing import choice, number, secretariat
 from handlers.people import do
 from handlers.threads.inbox import card, colleague, gone
+from storage.deliveries import subject
 from storage.store import Store
 from storage.threads import Ended, Held, Thread, Unread
 
@@ -131,5 +132,10 @@ def _decide(
         holder = held and held.holder and colleague(held.holder)
         since = thread.claimed_at
         raise Refused(
-            "threads.held", holder=holder, since=since, typed=typed, choices=choices
+            "threads.held",
+            holder=holder,
+            since=since,
+            typed=typed,
+            choices=choices,
+            shows=subject("person", thread.claimed_by or 0),
         ) from None

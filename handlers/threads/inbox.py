@@ -28,7 +28,8 @@ def waits(recipient: Recipient, store: Store, thread: int) -> Reply | None:
     if not free and not store.threads.is_left(found.thread, recipient.now):
         return None
     choices: Choices = [(f"threads.see:{thread}", "threads.see"), do("threads")]
-    return Reply("threads.waits", writer=_writer(found.writer), choices=choices)
+    shows = subject("thread", thread)
+    return Reply("threads.waits", writer=_writer(found.writer), choices=choices, shows=shows)
 
 
 @notice("threads.late")

@@ -1,6 +1,7 @@
 """Writing to the secretariat, and hearing from it."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from bot import routing
@@ -16,6 +17,7 @@ from storage.threads import TooMany
 Choices = list[tuple[str, Label | str]]
 
 LONGEST = 4000  # characters of a message
+ONCE = timedelta(minutes=10)
 
 
 @command("write", who=anyone)
@@ -85,14 +87,19 @@ letter_form = routing.form(
 
 
 def _send(request: Request, store: Store, said: str, broadcast_id: int) -> list[Reply]:
-    """Add a message to the person's thread; the secretariat is told if it begins to wait."""
+    """Add a message to the person's thread; the secretariat is told if it begins to wait.
+
+    Of threads that nobody took care of yet it is told once in a while, however many begin, so that
+    nobody floods it: its list counts the others.
+    """
     broadcast = store.broadcasts.get(broadcast_id)
     about = None if broadcast is None else broadcast.id
     try:
         thread, begins = store.threads.write(request.person, said, request.now, broadcast_id=about)
     except TooMany:
         raise Refused("threads.too_many", choices=[do("menu")]) from None
-    if begins:
+    known = thread.claimed_by is not None
+    if begins and (known or store.sessions.try_again("threads.waits", 1, ONCE, request.now)):
         told = store.threads.to_tell(thread, request.now)
         arguments, due_at = {"thread": thread.id}, leaves_at(request.now)
         store.deliveries.notify("threads.waits", arguments, told, request.now, due_at=due_at)

@@ -4,12 +4,27 @@ On the web chat the delivery itself is what the page reads: it is numbered per c
 chat's lock, so that a reader "after n" never misses one.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol, cast
 
-from sqlalchemy import Table, bindparam, delete, insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import (
+    ColumnElement,
+    Table,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    null,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.orm import Session, aliased
 
 from storage.base import execute
 from storage.conversations import Context
@@ -27,9 +42,9 @@ from storage.deliveries.model import (
     Placed,
     subject,
 )
-from storage.deliveries.notifying import Notifying
+from storage.deliveries.notifying import ON_THEIR_WAY, Notifying, newest_of
 from storage.people import Chat
-from storage.types import Instant
+from storage.types import Instant, Named
 
 __all__ = [
     "Claimed",
@@ -43,11 +58,15 @@ __all__ = [
     "Outgoing",
     "PageEvent",
     "Placed",
+    "Taken",
     "numbered",
     "subject",
 ]
 
+Taken = dict[int, set[str]]  # messages taken back, by chat
+
 _chats, _deliveries = cast(Table, Chat.__table__), cast(Table, Delivery.__table__)
+_body = _deliveries.c.body.type
 _count = (
     update(_chats)
     .where(_chats.c.id == bindparam("chat"))
@@ -64,6 +83,7 @@ _place = (
         event=bindparam("number"),
         message=bindparam("shown_as"),
         done_at=bindparam("moment", type_=Instant()),
+        subject=func.coalesce(bindparam("subject"), _deliveries.c.subject),
     )
 )
 _events = (
@@ -141,6 +161,7 @@ class Deliveries(Claiming, Notifying):
                 "number": one.event.event,
                 "shown_as": one.event.message,
                 "moment": one.event.at,
+                "subject": one.event.subject,
             }
             for one in placed
         ]
@@ -161,21 +182,48 @@ class Deliveries(Claiming, Notifying):
         )
         return messages
 
-    def take_back(self, subjects: Sequence[str], now: datetime) -> None:
-        """Erase what showed some things, and have it deleted where it still stands."""
-        shown = select(Delivery).where(
-            Delivery.subject.in_(subjects),
-            Delivery.operation != Operation.delete,
-            Delivery.state.in_((DeliveryState.sent, DeliveryState.on_page)),
+    def take_back(self, subjects: Sequence[str], now: datetime) -> Taken:
+        """Erase what shows some things: it goes from where it stands, and what waits is kept."""
+        return self._take_back(Delivery.subject.in_(subjects), now)
+
+    def blank(self, subjects: Sequence[str], now: datetime) -> Taken:
+        """Erase the words of what is about to be redrawn: the newest message of each chat stays."""
+        shown = Delivery.subject.in_(subjects)
+        one, place = aliased(Delivery), tuple_(Delivery.chat_id, Delivery.message)
+        stays = select(one.chat_id, one.message).where(one.id.in_(newest_of(shown)))
+        words = case((Delivery.state.in_(ON_THEIR_WAY), null()), else_=literal({}, _body))
+        self.session.execute(
+            update(Delivery)
+            .where(shown, place.in_(stays))
+            .values(body=words)
+            .execution_options(synchronize_session=False)
         )
-        stands: dict[tuple[int, str, str], None] = {}
-        for one in self.session.scalars(shown):
-            one.body = {}
-            if one.chat_id is not None and one.message is not None:
-                stands[one.chat_id, one.thread, one.message] = None
-        self.session.flush()
-        for chat_id, thread, message in stands:
-            self.queue(chat_id, thread, [Outgoing({}, Operation.delete, message)], now)
+        return self._take_back(shown & or_(Delivery.message.is_(None), place.not_in(stays)), now)
+
+    def _take_back(self, which: ColumnElement[bool], now: datetime) -> Taken:
+        cancelled = literal(DeliveryState.cancelled, Named(DeliveryState))
+        erased = self.session.execute(
+            update(Delivery)
+            .where(which, Delivery.operation != Operation.delete)
+            .values(
+                body={},
+                subject=None,
+                state=case((Delivery.state.in_(ON_THEIR_WAY), cancelled), else_=Delivery.state),
+                done_at=func.coalesce(Delivery.done_at, literal(now, Instant())),
+            )
+            .execution_options(synchronize_session=False)
+            .returning(Delivery.chat_id, Delivery.thread, Delivery.message)
+        )
+        places: dict[tuple[int, str], set[str]] = defaultdict(set)
+        for chat_id, thread, message in erased:
+            if chat_id is not None and message is not None:
+                places[chat_id, thread].add(message)
+        taken: Taken = defaultdict(set)
+        for (chat_id, thread), messages in places.items():
+            gone = [Outgoing({}, Operation.delete, message) for message in sorted(messages)]
+            self.queue(chat_id, thread, gone, now)
+            taken[chat_id] |= messages
+        return taken
 
     def queue(self, chat_id: int, thread: str, outgoing: Sequence[Outgoing], now: datetime) -> None:
         """Queue replies for a platform that has to be called."""

@@ -7,7 +7,20 @@ the broadcasts under way, an equal share to each.
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, func, or_, select, text, union_all, update
+from sqlalchemy import (
+    Integer,
+    String,
+    Table,
+    bindparam,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    text,
+    union_all,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from storage.base import execute
@@ -22,8 +35,9 @@ from storage.deliveries.model import (
     Failure,
     Kind,
     Notice,
+    Operation,
 )
-from storage.types import Instant
+from storage.types import Instant, Named
 
 LEASE = timedelta(minutes=2)
 IN_ORDER = (Kind.reply, Kind.notice, Kind.reminder)
@@ -106,7 +120,8 @@ _firsts = union_all(
     ),
 ).subquery()
 _first = select(func.min(_firsts.c.due))
-_one = _rows.c.id == bindparam("delivery")
+_taken_back = (_rows.c.state == DeliveryState.cancelled) & (_rows.c.kind != Kind.broadcast)
+_one = (_rows.c.id == bindparam("delivery")) & ~_taken_back
 _done = {"done_at": _moment}
 _sent = (
     update(_rows)
@@ -119,7 +134,33 @@ _sent = (
         **_done,
     )
 )
-_freeze = update(_rows).where(_one).values(body=bindparam("words"))
+_delete_late = insert(_rows).from_select(
+    ["chat_id", "thread", "kind", "operation", "state", "due_at", "attempts", "message"],
+    select(
+        bindparam("chat", type_=Integer()),
+        _rows.c.thread,
+        _rows.c.kind,
+        literal(Operation.delete, Named(Operation)),
+        literal(DeliveryState.waiting, Named(DeliveryState)),
+        _moment,
+        literal(0),
+        bindparam("sent_as", type_=String()),
+    ).where(_rows.c.id == bindparam("delivery"), _taken_back),
+)
+_freeze = (
+    update(_rows)
+    .where(_one)
+    .values(body=bindparam("words"), subject=func.coalesce(bindparam("shown"), _rows.c.subject))
+)
+_later = select(
+    select(_rows.c.id)
+    .where(
+        _rows.c.chat_id == bindparam("chat"),
+        _rows.c.message == bindparam("edited"),
+        _rows.c.id > bindparam("delivery"),
+    )
+    .exists()
+)
 _fail = (
     update(_rows)
     .where(_one)
@@ -169,12 +210,19 @@ class Claiming:
     def sent(
         self, delivery_id: int, chat_id: int, body: dict[str, Any], message: str, now: datetime
     ) -> None:
+        """Note that it was sent; if it was taken back on its way, have it deleted."""
         given = {"chat": chat_id, "words": body, "sent_as": message, "moment": now}
         self._mark(_sent, delivery_id, **given)
+        self._mark(_delete_late, delivery_id, chat=chat_id, sent_as=message, moment=now)
 
-    def freeze(self, delivery_id: int, body: dict[str, Any]) -> None:
+    def freeze(self, delivery_id: int, body: dict[str, Any], subject: str | None) -> None:
         """Keep the words of a claimed notice, so that it says the same if it is sent again."""
-        self._mark(_freeze, delivery_id, words=body)
+        self._mark(_freeze, delivery_id, words=body, shown=subject)
+
+    def is_overwritten(self, edit: Claimed, chat_id: int) -> bool:
+        """Whether the message that an edit is for was changed since the edit was made."""
+        given = {"chat": chat_id, "edited": edit.message, "delivery": edit.id}
+        return bool(execute(self.session, _later, given).scalar())
 
     def failed(self, delivery_id: int, reason: Failure, now: datetime) -> None:
         self._mark(_fail, delivery_id, reason=reason, moment=now)

@@ -75,8 +75,9 @@ class Notice(Base):
 class Delivery(Base):
     """To whom, when, and how it went.
 
-    `subject` names the report, the thread with the secretariat or the broadcast that it shows, if
-    any, so that it can be taken back or redrawn; `thread` is where in a chat it is said.
+    `subject` names what it shows, if that may have to be taken back or redrawn: a report, a thread
+    with the secretariat, a broadcast, a person, or a group whose people it names; `thread` is where
+    in a chat it is said.
     """
 
     __tablename__ = "deliveries"

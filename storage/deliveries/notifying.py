@@ -3,20 +3,30 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, insert, literal, select
+from sqlalchemy import ColumnElement, Select, func, insert, literal, select
 from sqlalchemy.orm import Session, aliased
 
 from storage.base import insert_into
 from storage.deliveries.model import Delivery, DeliveryState, Kind, Notice, Operation
 from storage.types import Instant, Named
 
+ON_THEIR_WAY = (DeliveryState.waiting, DeliveryState.sending)
 # A message in one of these states stands in its chat, or is about to.
-STANDS = (
-    DeliveryState.waiting,
-    DeliveryState.sending,
-    DeliveryState.sent,
-    DeliveryState.on_page,
-)
+STANDS = (*ON_THEIR_WAY, DeliveryState.sent, DeliveryState.on_page)
+
+
+def newest_of(which: ColumnElement[bool]) -> Select[int]:
+    """Of the messages that show some things, the newest of each in each chat."""
+    return (
+        select(func.max(Delivery.id))
+        .where(
+            which,
+            Delivery.operation != Operation.delete,
+            Delivery.state.in_(STANDS),
+            Delivery.message.is_not(None),
+        )
+        .group_by(Delivery.chat_id, Delivery.subject)
+    )
 
 
 class Notifying:
@@ -96,16 +106,7 @@ class Notifying:
         A message that shows something else by now is left alone.
         """
         notice_id = self.announce(name, arguments, now)
-        newest = (
-            select(func.max(Delivery.id))
-            .where(
-                Delivery.subject == subject,
-                Delivery.operation != Operation.delete,
-                Delivery.state.in_(STANDS),
-                Delivery.message.is_not(None),
-            )
-            .group_by(Delivery.chat_id)
-        )
+        newest = newest_of(Delivery.subject == subject)
         later = aliased(Delivery)
         changed = select(later.id).where(
             later.chat_id == Delivery.chat_id,

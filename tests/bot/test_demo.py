@@ -105,7 +105,7 @@ def test_reports_are_in_every_state_of_a_review(world: Database) -> None:
 def test_a_broadcast_is_under_way_and_threads_wait(world: Database) -> None:
     def look(store: Store) -> None:
         [broadcast] = store.broadcasts.under_way()
-        progress = store.following.progress(broadcast, NOW)
+        progress = store.following.count(broadcast, NOW)
         assert broadcast.state is BroadcastState.paused
         assert progress.on_page == 14
         assert progress.remaining > 10

@@ -15,7 +15,7 @@ from bot.sender import Sender
 from bot.settings import Settings
 from storage.database import Database
 from storage.deliveries import Delivery, DeliveryState, Failure, Operation, PageEvent
-from storage.people import Account
+from storage.people import Account, Chat, ChatState
 from storage.store import Store
 from tests.conftest import NOW
 from tests.people import Stage, StillClock
@@ -53,12 +53,12 @@ class Messenger:
 
 @pytest.fixture
 def notices(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
-    """Notices of the tests: one says a number of times that it was worded, one cannot be."""
+    """Notices of the tests: one says how many times it was asked, one cannot be worded."""
     worded: dict[str, Any] = {"count": 0}
 
-    def plain(recipient: Recipient, store: Store) -> Reply:
+    def plain(recipient: Recipient, store: Store) -> Reply | None:
         worded["count"] += 1
-        return Reply("people.menu")
+        return None if worded.get("over") else Reply("people.failed", reference=worded["count"])
 
     def broken(recipient: Recipient, store: Store, odd: int) -> Reply:
         if recipient.person_id % 2 == odd:
@@ -133,7 +133,28 @@ async def test_a_refusal_is_tried_again_later_with_the_same_words(
     moved(sending, timedelta(minutes=1))
     await sending.send_due()
     assert (only(db).state, only(db).message) == (DeliveryState.sent, "message-3")
-    assert notices["count"] == 1
+    assert len({words for _, _, words in messenger.calls}) == 1
+
+
+async def test_what_makes_no_sense_any_more_is_not_tried_again(
+    sending: Sender, messenger: Messenger, db: Database, notices: dict[str, Any]
+) -> None:
+    messenger.failures = [SendFailed(Failure.unreachable, final=False)]
+    await sending.send_due()
+    notices["over"] = True
+    moved(sending, timedelta(minutes=1))
+    await sending.send_due()
+    assert only(db).state is DeliveryState.expired
+    assert len(messenger.calls) == 1
+
+
+async def test_a_chat_that_blocks_is_marked(
+    sending: Sender, messenger: Messenger, db: Database, notices: dict[str, Any]
+) -> None:
+    messenger.failures = [SendFailed(Failure.blocked, final=True)]
+    await sending.send_due()
+    [chat] = db.read_now(lambda store: store.session.scalars(select(Chat)).all())
+    assert chat.state is ChatState.blocked
 
 
 async def test_a_final_refusal_is_named(

@@ -4,8 +4,10 @@ import asyncio
 import logging
 import threading
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from bot.ticker import Job, Ticker
 from storage.database import Database
@@ -24,21 +26,27 @@ def ticker(db: Database, job: Job) -> Ticker:
 async def test_a_job_with_more_to_do_goes_on_at_once_each_time_in_its_own_transaction(
     db: Database,
 ) -> None:
-    done: list[int] = []
+    commits, seen = 0, []
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
 
+    @event.listens_for(db.engine, "commit")
+    def count(_: Any) -> None:
+        nonlocal commits
+        commits += 1
+
     def slice_of(store: Store, now: datetime) -> bool:
-        done.append(id(store.session))
-        if len(done) == 3:
+        seen.append(commits)
+        if len(seen) == 3:
             loop.call_soon_threadsafe(over.set)
-        return len(done) < 3
+        return len(seen) < 3
 
     ticking = ticker(db, Job("slices", slice_of, every=3600))
     ticking.start()
     await asyncio.wait_for(over.wait(), 10)
     ticking.stop()
-    assert len(done) == 3
+    event.remove(db.engine, "commit", count)
+    assert seen == [0, 1, 2]
 
 
 async def test_a_tick_that_is_stopped_is_no_failure(

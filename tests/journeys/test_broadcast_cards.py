@@ -5,19 +5,20 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from scheduled.broadcasts import redraw, settle
+from scheduled.broadcasts import changed, redraw
 from storage.deliveries import Delivery, Operation
 from storage.grants import Role
 from storage.store import Store
 from tests.journeys.test_broadcasts import composed, leaving
 from tests.people import Someone, Stage
+from tests.storage.test_broadcasts import settle
 
 
 async def tick(stage: Stage) -> None:
     """End what can end, and redraw what is to be, as the clock does."""
     now = stage.clock.now()
     await stage.db.write(lambda store: settle(store, now))
-    await stage.db.write(lambda store: redraw(store, now, store.following.redrawable(now)))
+    await stage.db.write(lambda store: redraw(store, now, changed(store, now) or []))
     await stage.settle()
 
 

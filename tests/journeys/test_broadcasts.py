@@ -1,12 +1,15 @@
 """Broadcasts, from the first word to the last recipient."""
 
 import asyncio
+import io
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from pikepdf import Encryption, Pdf
 from sqlalchemy import func, select, update
 
-from scheduled.broadcasts import leave, redraw, settle
+from scheduled.broadcasts import changed, leave, redraw
 from storage.broadcasts import Broadcast, BroadcastState
 from storage.deliveries import Delivery, DeliveryState, Kind
 from storage.grants import Role
@@ -16,6 +19,7 @@ from storage.store import Store
 from storage.threads import ThreadMessage
 from tests.bot.test_photos import encoded
 from tests.people import Answer, Someone, Stage, report
+from tests.storage.test_broadcasts import settle
 
 TEXT = "Une *journée de partage* aura lieu. _Venez_ : https://exemple.fr/a_b_c & <amis>"
 SHOWN = "Une journée de partage aura lieu. Venez : https://exemple.fr/a_b_c & <amis>"
@@ -55,7 +59,7 @@ async def redrawn(stage: Stage, secretary: Someone) -> Answer:
 
     def tick(store: Store) -> None:
         settle(store, now)
-        redraw(store, now, store.following.redrawable(now))
+        redraw(store, now, changed(store, now) or [])
 
     await stage.db.write(tick)
     await secretary.look()
@@ -324,6 +328,34 @@ async def test_a_dropped_preview_cannot_be_sent(stage: Stage) -> None:
     assert "Cet aperçu n'existe plus." in await secretary.press("Envoyer")
 
 
+async def test_of_who_sends_and_who_drops_the_second_is_told(stage: Stage) -> None:
+    one, two = await stage.invited(Role.secretariat), await stage.invited(Role.secretariat)
+    await composed(one)
+    await two.say("diffuser")
+    await two.press("À confirmer")
+    sent, dropped = await asyncio.gather(one.press("Envoyer"), two.press("Abandonner ce message"))
+    if "Départ dans une minute au plus" in sent:
+        assert "Cet envoi est déjà confirmé." in dropped
+    else:
+        assert "Cet aperçu n'existe plus." in sent
+        assert "Ce message est abandonné." in dropped
+
+
+async def test_a_group_closed_after_the_preview_is_not_written_to(stage: Stage) -> None:
+    secretary, now = await stage.invited(Role.secretariat), stage.clock.now()
+    await stage.db.write(lambda store: store.groups.join(1, 1, now))
+    await secretary.say("diffuser")
+    await secretary.press("Écrire un nouveau message")
+    await secretary.say(TEXT)
+    await secretary.press("Une nouvelle")
+    await secretary.press("Un groupe")
+    await secretary.press("Les usages")
+    assert "Une personne le recevra" in await secretary.press("Voir l'aperçu")
+    await stage.db.write(lambda store: store.groups.close(1, now))
+    assert "Personne ne recevrait ce message." in await secretary.press("Envoyer")
+    assert await state_of(stage) is BroadcastState.composed
+
+
 async def test_a_picture_goes_with_it(stage: Stage) -> None:
     reader, secretary = await stage.newcomer(), await stage.invited(Role.secretariat)
     await secretary.say("diffuser")
@@ -378,7 +410,16 @@ async def test_an_answer_opens_a_thread(stage: Stage) -> None:
     assert about == 1
 
 
-PDF = b"%PDF-1.7\n%Pr\xc3\xa9au\n%%EOF\n"
+def pdf_by(author: str, **options: Any) -> bytes:
+    """A page with its author's name."""
+    made, out = Pdf.new(), io.BytesIO()
+    made.add_blank_page()
+    made.docinfo["/Author"] = author
+    made.save(out, **options)
+    return out.getvalue()
+
+
+PDF = pdf_by("Madame Untel")
 
 
 async def test_a_pdf_goes_with_it(stage: Stage) -> None:
@@ -391,6 +432,8 @@ async def test_a_pdf_goes_with_it(stage: Stage) -> None:
     await secretary.press("Ajouter une image ou un PDF")
     _, damaged = await secretary.send_photo(PDF[:-7])
     assert "Ce fichier PDF est abîmé." in damaged
+    _, locked = await secretary.send_photo(pdf_by("", encryption=Encryption(user="a", owner="b")))
+    assert "Ce fichier PDF est protégé." in locked
     _, review = await secretary.send_photo(PDF)
     assert "Fichier : joint" in review
     preview = await secretary.press("Voir l'aperçu")
@@ -402,7 +445,10 @@ async def test_a_pdf_goes_with_it(stage: Stage) -> None:
     async with reader.http.get(reader.base + document["url"]) as response:
         assert response.content_type == "application/pdf"
         assert response.headers["Content-Disposition"] == 'attachment; filename="preau.pdf"'
-        assert await response.read() == PDF
+        content = await response.read()
+    with Pdf.open(io.BytesIO(content)) as kept:
+        assert len(kept.pages) == 1
+        assert "/Info" not in kept.trailer
 
 
 async def test_a_report_takes_no_pdf(stage: Stage) -> None:

@@ -1,6 +1,9 @@
 """Working groups: coming in, asking to, answering, leading, and closing."""
 
+import asyncio
+import time
 from datetime import timedelta
+from threading import Event
 
 import pytest
 
@@ -10,6 +13,7 @@ from storage.meetings import Plan
 from storage.people import Profile
 from storage.store import Store
 from tests.people import Someone, Stage
+from tests.storage.test_races import HELD
 
 NETWORK = "Le réseau et le matériel"
 
@@ -135,7 +139,9 @@ async def test_a_request_is_answered_by_the_chair(stage: Stage) -> None:
     assert "Votre demande était déjà envoyée." in await parent.press("Demander à entrer")
     for one in (chair, secretary):
         told = await one.look()
-        assert told.text.count("demande à entrer dans le groupe « Équité » : Parent d'élève.") == 1
+        assert told.text.count("Une demande attend dans le groupe « Équité ».") == 1
+        assert "Parent" not in told, "who has the right to know asks for it"
+        assert "Parent d'élève" in await one.press("Répondre aux demandes")
     assert "La personne est entrée dans le groupe." in await chair.press("Accepter")
     assert "Vous êtes maintenant membre du groupe" in await parent.look()
     assert "déjà membre du groupe. Rien n'a changé." in await secretary.press("Refuser")
@@ -149,12 +155,12 @@ async def test_a_request_that_was_declined_or_withdrawn(stage: Stage) -> None:
     await see(parent, "Équité")
     await parent.press("Demander à entrer")
     await secretary.look()
+    await secretary.press("Répondre aux demandes")
     assert "La demande est refusée." in await secretary.press("Refuser")
     assert "n'est pas acceptée" in await parent.look()
     await see(parent, "Équité")
     await parent.press("Demander à entrer")
     assert "Votre demande est retirée." in await parent.press("Retirer ma demande")
-    await secretary.look()
     assert "Cette demande n'attend plus" in await secretary.press("Accepter")
     assert "Vous êtes membre" not in await see(parent, "Équité")
 
@@ -163,17 +169,44 @@ async def test_who_asks_without_end_bothers_nobody(stage: Stage) -> None:
     await on_request(stage)
     secretary, parent = await stage.invited(Role.secretariat), await newcomer(stage)
     await see(parent, "Équité")
-    for _ in range(10):
+    told = []
+    for _ in range(3):
         assert "Votre demande est envoyée." in await parent.press("Demander à entrer")
+        told.append(len((await secretary.look()).messages))
         await parent.press("Retirer ma demande")
-        await secretary.look()
         stage.clock.advance_to(stage.clock.now() + timedelta(minutes=1))
-    assert "Réessayez demain." in await parent.press("Demander à entrer")
-    assert (await secretary.look()).events == []
-    assert "Votre demande attend" not in await see(parent, "Équité")
+    assert told == [1, 0, 0], "once a day"
+    await parent.press("Demander à entrer")
+    assert "Une personne demande à entrer." in await see(secretary, "Équité"), "in the list anyway"
+    await parent.press("Retirer ma demande")
     stage.clock.advance_to(stage.clock.now() + timedelta(days=1))
-    await see(parent, "Équité")
+    secretary = await stage.invited(Role.secretariat)
     assert "Votre demande est envoyée." in await parent.press("Demander à entrer")
+    assert len((await secretary.look()).messages) == 1
+
+
+async def ask(stage: Stage, group: str) -> None:
+    """Somebody new asks to join a group."""
+    asker = await newcomer(stage)
+    await see(asker, group)
+    assert "Votre demande est envoyée." in await asker.press("Demander à entrer")
+
+
+async def test_many_who_ask_at_once_are_told_ten_times_an_hour(stage: Stage) -> None:
+    await on_request(stage)
+    await on_request(stage, "Autre")
+    secretary, now = await stage.invited(Role.secretariat), stage.clock.now()
+    for _ in range(10):
+        await ask(stage, "Équité")
+    assert len((await secretary.look()).messages) == 10
+    await ask(stage, "Équité")
+    assert (await secretary.look()).messages == []
+    await ask(stage, "Autre")
+    assert len((await secretary.look()).messages) == 1, "another group's are counted apart"
+    stage.clock.advance_to(now + timedelta(hours=1))
+    await ask(stage, "Équité")
+    assert len((await secretary.look()).messages) == 1
+    assert "12 personnes demandent à entrer." in await see(secretary, "Équité")
 
 
 async def test_requests_are_answered_one_after_the_other(stage: Stage) -> None:
@@ -202,9 +235,10 @@ async def test_only_who_answers_for_a_group_answers(stage: Stage) -> None:
     assert (await elsewhere.look()).events == []
     assert "demande à entrer" not in await see(elsewhere, "Équité")
     await chair.look()
+    await chair.press("Répondre aux demandes")
     now = stage.clock.now()
     await stage.db.write(lambda store: store.grants.end_scope(scope_of(group), now))
-    for button in ("Accepter", "Refuser"):
+    for button in ("Accepter", "Refuser", "Répondre aux demandes"):
         assert "Votre compte ne permet pas cette action." in await chair.press(button)
     assert not await stage.db.read(lambda store: store.groups.is_member(group, person))
 
@@ -217,8 +251,10 @@ async def test_a_chair_who_is_not_signed_in_answers_nobody(stage: Stage) -> None
     asker = await newcomer(stage)
     await see(asker, "Équité")
     await asker.press("Demander à entrer")
-    assert "demande à entrer" in await unsigned.look(), "a notice goes where the person is"
-    assert "Votre compte ne permet pas cette action." in await unsigned.press("Accepter")
+    told = await unsigned.look()
+    assert "Une demande attend" in told, "a notice goes where the person is"
+    assert told.labels == ["Répondre aux demandes"]
+    assert "Votre compte ne permet pas cette action." in await unsigned.press("Répondre aux")
     assert "demande à entrer" not in await see(unsigned, "Équité")
 
 
@@ -238,13 +274,37 @@ async def test_members_see_each_other_by_the_name_they_give(stage: Stage) -> Non
     assert "– Membre du comité, AMF" in listed
     await first.press("Voir les membres")
     await first.press("Donner mon nom")
-    assert "Votre nom est enregistré." in await first.say("  Claire <b>Ito</b> ")
-    assert "– Claire <b>Ito</b>\n" in await second.press("Voir les membres")
+    assert "Votre nom est enregistré." in await first.say("  Claire-Anne  d’Ito Jr. ")
+    assert "– Claire-Anne d’Ito Jr.\n" in await second.press("Voir les membres")
     await first.press("Voir les membres")
     assert "Votre nom est effacé." in await first.press("Retirer mon nom")
     assert "Claire" not in await second.press("Voir les membres")
     await second.press("Sortir de ce groupe")
     assert "Seuls les membres du groupe" in await second.press("Voir les membres")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Jeanne Martin, AMF",
+        "Jeanne Martin， AMF",
+        "Jeanne Martin (animation)",
+        "Jeanne Martin : c'est vous",
+        "Jeanne · AMF",
+        "Jeanne ; AMF",
+        "Jeanne\nMartin",
+        "Jeanne\u2028Martin",
+        "<b>Jeanne</b>",
+    ],
+)
+async def test_a_name_imitates_nobody(stage: Stage, name: str) -> None:
+    """Neither who speaks for an organisation nor who leads the group."""
+    someone = await newcomer(stage)
+    await join(someone)
+    await someone.press("Voir les membres")
+    await someone.press("Donner mon nom")
+    assert "sans virgule, parenthèse ni autre signe" in await someone.say(name)
+    assert "Votre nom est enregistré." in await someone.say("Jeanne Martin")
 
 
 async def test_many_groups_and_many_members_are_read_in_pages(stage: Stage) -> None:
@@ -299,9 +359,13 @@ async def test_the_secretariat_makes_names_and_closes_a_group(stage: Stage) -> N
     await secretary.press("Gérer ce groupe")
     assert "Son membre sera prévenu." in await secretary.press("Fermer ce groupe")
     assert "est fermé" in await secretary.press("Oui, le fermer")
-    assert "Le groupe « Égalité » est fermé." in await parent.look()
-    for button in ("Entrer dans ce groupe", "Voir les membres", "Sortir de ce groupe"):
+    told = await parent.look()
+    assert "Le groupe « Égalité » est fermé." in told
+    assert told.labels[0] == "Sortir de ce groupe"
+    for button in ("Entrer dans ce groupe", "Voir les membres"):
         assert "Il n'accueille plus personne." in await parent.press(button)
+    assert "Vous n'êtes plus dans le groupe. Il est fermé." in await parent.press("Sortir de")
+    assert "Vous n'étiez pas dans ce groupe." in await parent.press("Sortir de ce groupe")
     assert "Il n'accueille plus personne." in await secretary.press("Oui, le fermer")
     assert "Égalité" not in "".join((await parent.say("groupes")).labels)
 
@@ -333,6 +397,35 @@ async def test_closing_a_group_cancels_its_meetings_to_come(stage: Stage) -> Non
         assert one["files"][0]["name"] == "Retirer de mon agenda"
     await stage.advance(timedelta(days=3))
     assert (await parent.look()).messages == []
+
+
+async def test_a_meeting_cancelled_as_its_group_closes(stage: Stage) -> None:
+    """By a colleague, at the same moment: it is cancelled once."""
+    secretary, parent = await stage.invited(Role.secretariat), await newcomer(stage)
+    await join(parent)
+    now, held = stage.clock.now(), Event()
+
+    def call(store: Store) -> list[int]:
+        [group] = store.groups.of_person(newest(store))
+        starts_at = now + timedelta(days=1)
+        plan = Plan(starts_at, starts_at + timedelta(hours=2), "Europe/Paris", "Salle 4")
+        return [store.meetings.call(group, plan, newest(store), now).id for _ in range(2)]
+
+    first, _ = await stage.db.write(call)
+
+    def cancel(store: Store) -> None:
+        store.meetings.cancel(first, now)
+        held.set()
+        time.sleep(HELD)
+
+    await see(secretary, NETWORK)
+    await secretary.press("Gérer ce groupe")
+    await secretary.press("Fermer ce groupe")
+    cancelling = asyncio.create_task(asyncio.to_thread(stage.db.write_now, cancel))
+    assert await asyncio.to_thread(held.wait, 5)
+    assert "Sa prochaine réunion est annulée." in await secretary.press("Oui, le fermer")
+    await cancelling
+    assert len([one for one in (await parent.look()).messages if "annulée" in one["text"]]) == 1
 
 
 async def test_the_secretariat_chooses_who_leads_a_group(stage: Stage) -> None:

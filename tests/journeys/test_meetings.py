@@ -3,7 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from icalendar import Calendar
+import pytest
+from ical.calendar_stream import IcsCalendarStream
+from ical.event import Event
 from sqlalchemy import select
 
 from storage.grants import Role
@@ -88,20 +90,28 @@ async def manage(someone: Someone, label: str) -> Answer:
     return await someone.press(label)
 
 
-async def calendar(someone: Someone, answer: Answer) -> Any:
-    """The one entry of the file that came last."""
+def calendar_link(someone: Someone, answer: Answer) -> str:
+    """Where the file is that came last."""
     [file] = [event for event in answer.messages if event["files"]][-1]["files"]
     assert file["type"] == "text/calendar"
-    async with someone.http.get(someone.base + file["url"]) as response:
+    return someone.base + str(file["url"])
+
+
+async def calendar(someone: Someone, answer: Answer) -> tuple[str | None, Event]:
+    """The method of the file that came last, and its one entry."""
+    async with someone.http.get(calendar_link(someone, answer)) as response:
         assert response.status == 200
         assert response.content_type == "text/calendar"
         assert 'filename="preau.ics"' in response.headers["Content-Disposition"]
-        assert response.headers["Cache-Control"] == "no-cache"
-        parsed = Calendar.from_ical(await response.read())
-    entry: Any
-    [entry] = parsed.walk("VEVENT")
-    entry["METHOD"] = parsed["METHOD"]
-    return entry
+        parsed = IcsCalendarStream.calendar_from_ics(await response.text())
+    [entry] = parsed.events
+    return parsed.method, entry
+
+
+async def is_gone(someone: Someone, answer: Answer) -> bool:
+    """Whether there is no such file any more, under the link that came with an answer."""
+    async with someone.http.get(calendar_link(someone, answer)) as response:
+        return response.status == 404
 
 
 async def test_a_chair_calls_and_everybody_answers_in_one_tap(stage: Stage) -> None:
@@ -161,12 +171,11 @@ async def test_the_calendar_file_follows(stage: Stage) -> None:
     leading, other = await chair(stage), await member(stage)
     await convene(leading)
     called = await other.look()
-    first = await calendar(other, called)
-    assert (first["METHOD"], first["STATUS"], first["SEQUENCE"]) == ("REQUEST", "CONFIRMED", 0)
-    assert first["DTSTART"].dt == START
-    assert first["DTEND"].dt == START + timedelta(hours=2)
-    assert first["SUMMARY"] == f"Réunion du groupe « {GROUP} »"
-    assert first["LOCATION"] == "107 rue de Grenelle, salle 4"
+    method, first = await calendar(other, called)
+    assert (method, first.status, first.sequence) == ("PUBLISH", "CONFIRMED", 0)
+    assert (first.dtstart, first.dtend) == (START, START + timedelta(hours=2))
+    assert first.summary == f"Réunion du groupe « {GROUP} »"
+    assert first.location == "107 rue de Grenelle, salle 4"
 
     await manage(leading, "Déplacer la réunion")
     await leading.say("25 janvier 2027 à 10h")
@@ -174,21 +183,38 @@ async def test_the_calendar_file_follows(stage: Stage) -> None:
     told = await other.look()
     assert "Elle était prévue vendredi 22 janvier 2027, 14 h à Paris." in told
     assert "se réunit lundi 25 janvier 2027, de 10 h à 12 h" in told
-    second = await calendar(other, told)
-    assert second["UID"] == first["UID"]
-    assert second["SEQUENCE"] == 1
-    assert second["DTEND"].dt - second["DTSTART"].dt == timedelta(hours=2)
+    method, second = await calendar(other, told)
+    assert (method, second.uid, second.sequence) == ("PUBLISH", first.uid, 1)
+    monday = datetime(2027, 1, 25, 9, tzinfo=UTC)
+    assert (second.dtstart, second.dtend) == (monday, monday + timedelta(hours=2))
+    assert await is_gone(other, called), "no link says an hour that is wrong"
 
     await manage(leading, "Annuler la réunion")
     await leading.press("Oui, annuler")
     told = await other.look()
     assert "est annulée" in told
-    third = await calendar(other, told)
-    assert (third["METHOD"], third["STATUS"]) == ("CANCEL", "CANCELLED")
-    assert (third["UID"], third["SEQUENCE"]) == (first["UID"], 2)
-    assert await calendar(other, called) == third, "an older link says how the meeting stands"
+    method, third = await calendar(other, told)
+    assert (method, third.status) == ("CANCEL", "CANCELLED")
+    assert (third.uid, third.sequence) == (first.uid, 2)
     refused = await other.press("Je viens")
     assert "est annulée" in refused
+
+
+async def test_who_was_removed_reads_no_newer_file(stage: Stage) -> None:
+    """Neither through the links they were given, nor through those of the others."""
+    leading, other = await chair(stage), await member(stage)
+    await convene(leading)
+    given = await other.look()
+    group, now = await group_of(stage), stage.clock.now()
+    await stage.db.write(lambda store: store.leave_group(group, newest(store), now))
+    await manage(leading, "Déplacer la réunion")
+    await leading.say("25 janvier 2027 à 10h")
+    moved = await leading.press("Changer la réunion")
+    await manage(leading, "Annuler la réunion")
+    cancelled = await leading.press("Oui, annuler")
+    assert (await other.look()).messages == []
+    assert [await is_gone(other, one) for one in (given, moved, cancelled)] == [True] * 3
+    assert [await is_gone(leading, one) for one in (given, moved, cancelled)] == [True, True, False]
 
 
 async def test_reminders_leave_by_themselves(stage: Stage) -> None:
@@ -315,9 +341,39 @@ async def test_hours_of_the_nights_when_clocks_change(stage: Stage) -> None:
     await leading.say("Salle 4")
     review = await leading.press("Convoquer")
     assert "31 octobre 2027, de 2 h 30 à 4 h (heure de Paris)." in review
-    entry = await calendar(leading, review)
-    assert entry["DTSTART"].dt == datetime(2027, 10, 31, 0, 30, tzinfo=UTC)
-    assert entry["DTEND"].dt == datetime(2027, 10, 31, 3, tzinfo=UTC)
+    _, entry = await calendar(leading, review)
+    assert entry.dtstart == datetime(2027, 10, 31, 0, 30, tzinfo=UTC)
+    assert entry.dtend == datetime(2027, 10, 31, 3, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("night", "hours", "words"),
+    [
+        (datetime(2027, 10, 30, 22, 40, tzinfo=UTC), 2, "31 octobre 2027, de 2 h 40"),
+        (datetime(2027, 10, 30, 22, 40, tzinfo=UTC), 3, "31 octobre 2027, de 2 h 40"),
+        (datetime(2027, 10, 30, 22, 40, tzinfo=UTC), 4, "31 octobre 2027, de 3 h 40"),
+        (datetime(2028, 3, 25, 23, 40, tzinfo=UTC), 1, "26 mars 2028, de 1 h 40"),
+        (datetime(2028, 3, 25, 23, 40, tzinfo=UTC), 2, "26 mars 2028, de 3 h 40"),
+    ],
+    ids=lambda value: f"{value}",
+)
+async def test_some_hours_from_now_in_those_nights(
+    stage: Stage, night: datetime, hours: int, words: str
+) -> None:
+    """Hours that pass, whatever clocks say; changing the place alone does not move the meeting."""
+    stage.clock.advance_to(night)
+    leading = await chair(stage)
+    called = await convene(leading, when=f"dans {hours} heures", end="dans 90 minutes")
+    assert words in called
+    starts_at = night + timedelta(hours=hours)
+    _, entry = await calendar(leading, called)
+    assert (entry.dtstart, entry.dtend) == (starts_at, starts_at + timedelta(minutes=90))
+    await manage(leading, "Changer le lieu ou l'ordre du jour")
+    await leading.press("Modifier une réponse")
+    await leading.press("Lieu")
+    await leading.say("Salle 5")
+    _, entry = await calendar(leading, await leading.press("Changer la réunion"))
+    assert (entry.location, entry.dtstart) == ("Salle 5", starts_at)
 
 
 async def test_hours_of_another_place(stage: Stage) -> None:
@@ -406,7 +462,8 @@ async def test_only_the_place_changes(stage: Stage) -> None:
     assert "Salle 5" in told
     assert "Les achats <groupés>" in told
     assert "Votre réponse : Je viens." in told, "it is for the same hour"
-    assert (await calendar(other, told))["SEQUENCE"] == 1
+    _, entry = await calendar(other, told)
+    assert entry.sequence == 1
 
 
 async def test_a_chair_dismissed_while_composing(stage: Stage) -> None:
@@ -439,7 +496,7 @@ async def test_who_left_the_group_presses_the_card(stage: Stage) -> None:
     await convene(leading)
     await other.look()
     group, now = await group_of(stage), stage.clock.now()
-    await stage.db.write(lambda store: store.groups.leave(group, newest(store), now))
+    await stage.db.write(lambda store: store.leave_group(group, newest(store), now))
     assert "réservée aux membres" in await other.press("Je viens")
     assert "1 sans réponse" in await leading.say("agenda")
     await stage.advance(to=START)

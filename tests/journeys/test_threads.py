@@ -431,12 +431,13 @@ async def test_a_card_says_who_wrote(stage: Stage) -> None:
 
 async def test_who_leaves_stands_in_no_list(stage: Stage) -> None:
     secretary, parent = await stage.invited(Role.secretariat), await written(stage)
+    told = (await secretary.look()).messages[-1]["message"]
     inbox = (await secretary.say("courrier")).messages[-1]["message"]
     await parent.say("données")
     await parent.press("Tout effacer")
     await parent.say("effacer")
     gone = [event["message"] for event in (await secretary.look()).events]
-    assert gone == [inbox]
+    assert sorted(gone) == [told, inbox]
 
 
 async def test_who_leaves_is_answered_no_more(stage: Stage) -> None:
@@ -487,3 +488,17 @@ async def test_a_secretary_who_leaves_holds_nothing(stage: Stage) -> None:
     card = await two.press("Profil non précisé, 1\xa0min : Demandez à votre commune")
     assert ANSWER in card
     assert "Personne ne s'en occupe encore." in card
+
+
+# Those who would flood
+
+
+async def test_however_many_begin_the_secretariat_is_told_once_in_a_while(stage: Stage) -> None:
+    secretary = await stage.invited(Role.secretariat)
+    for _ in range(3):
+        await written(stage)
+    assert (await secretary.look()).text.count("Un message attend le secrétariat.") == 1
+    assert "3 personnes attendent" in await secretary.say("courrier"), "the list counts them"
+    stage.clock.advance_to(stage.clock.now() + timedelta(minutes=10))
+    await written(stage)
+    assert "Un message attend le secrétariat." in await secretary.look()

@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 
 from scheduled import retention
 from storage.base import Base
+from storage.broadcasts import BroadcastKind, Mute
 from storage.conversations import Conversation, Draft, Update
 from storage.deliveries import Delivery, Notice
 from storage.files import File
@@ -15,6 +16,7 @@ from storage.groups import Membership
 from storage.people import Account, Chat, Person
 from storage.reports import Report
 from storage.sessions import WebSession
+from storage.store import Store
 from storage.threads import Thread, ThreadMessage
 from tests.bot.test_photos import encoded
 from tests.people import Stage, report
@@ -101,3 +103,47 @@ async def test_a_thread_keeps_its_writer_for_a_year(stage: Stage) -> None:
     assert (await count(stage, Thread), await count(stage, ThreadMessage)) == (1, 1)
     await after(stage, timedelta(days=2))
     assert (await count(stage, Thread), await count(stage, ThreadMessage)) == (0, 0)
+
+
+async def test_the_members_of_a_closed_group_are_kept_for_a_year(stage: Stage) -> None:
+    await stage.invited(Role.member)  # who stays, so that only the group's period counts
+    now = stage.clock.now()
+
+    def close(store: Store) -> None:
+        store.groups.join(1, 1, now)
+        store.groups.join(2, 1, now)
+        store.groups.close(1, now)
+
+    await stage.db.write(close)
+    await after(stage, timedelta(days=364))
+    assert await count(stage, Membership) == 2
+    await after(stage, timedelta(days=2))
+    assert await stage.db.read(lambda store: list(store.groups.of_person(1))) == [2]
+
+
+async def test_who_does_not_come_back_is_named_no_more(stage: Stage) -> None:
+    """Their name, and what they asked not to be sent, go with the way to reach them."""
+    await stage.newcomer()
+    now = stage.clock.now()
+
+    def belong(store: Store) -> None:
+        store.people.get(1).name = "Ada Girafon"
+        store.broadcasts.mute(1, BroadcastKind, now)
+        store.groups.join(1, 1, now)
+
+    async def named() -> bool:
+        bodies = await stage.db.read(
+            lambda store: list(store.session.scalars(select(Delivery.body)))
+        )
+        return "Girafon" in str(bodies)
+
+    await stage.db.write(belong)
+    stage.clock.advance_to(now + timedelta(days=364))
+    member = await stage.invited(Role.member)
+    await stage.db.write(lambda store: store.groups.join(1, 2, stage.clock.now()))
+    await member.say("groupes")
+    await member.press("Les usages")
+    await member.press("Voir les membres")
+    assert (await named(), await count(stage, Mute)) == (True, len(BroadcastKind))
+    await after(stage, timedelta(days=2))
+    assert (await named(), await count(stage, Mute)) == (False, 0)

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, select, update
 
-from scheduled.broadcasts import leave, settle
+from scheduled.broadcasts import end, ending, leave, withdraw
 from storage.broadcasts import (
     DELAY,
     Audience,
@@ -57,7 +57,15 @@ def begun(store: Store) -> int:
 def progress(store: Store, broadcast_id: int, now: datetime = LEFT) -> Progress:
     found = store.broadcasts.get(broadcast_id)
     assert found is not None
-    return store.following.progress(found, now)
+    is_over = found.ended_at is not None
+    return store.following.progress(found) if is_over else store.following.count(found, now)
+
+
+def settle(store: Store, now: datetime) -> None:
+    """End what can end, as the clock's jobs do."""
+    while withdraw(store, now):
+        pass
+    end(store, now, ending(store, now) or [])
 
 
 def state(store: Store, broadcast_id: int) -> BroadcastState:
@@ -148,19 +156,21 @@ def test_what_was_left_waiting_is_cancelled_in_batches(db: Database) -> None:
     broadcast = db.write_now(begun)
     assert db.write_now(lambda store: store.broadcasts.cancel(broadcast, LEFT))
 
-    def batch(store: Store) -> None:
+    def batch(store: Store) -> bool:
         found = store.broadcasts.get(broadcast)
         assert found is not None
-        store.following.settle(found, LEFT, at_most=5)
+        left = store.following.withdraw(found, LEFT, at_most=5)
+        end(store, LEFT, ending(store, LEFT) or [])
+        return left
 
     for cancelled in (5, 10):
-        db.write_now(batch)
+        assert db.write_now(batch)
         assert db.read_now(lambda store: progress(store, broadcast)).cancelled == cancelled
-        assert db.read_now(lambda store: store.following.unsettled()) == [broadcast]
-    db.write_now(batch)
+        assert db.read_now(lambda store: store.following.withdrawn()) == [broadcast]
+    assert not db.write_now(batch)
     ended = db.read_now(lambda store: progress(store, broadcast))
     assert ended == Progress(total=READERS, cancelled=READERS)
-    assert db.read_now(lambda store: store.following.unsettled()) == []
+    assert db.read_now(lambda store: store.following.withdrawn_since()) is None
 
 
 def test_it_ends_only_when_nothing_is_in_flight(db: Database) -> None:
@@ -168,7 +178,7 @@ def test_it_ends_only_when_nothing_is_in_flight(db: Database) -> None:
     [*claimed] = db.write_now(lambda store: store.deliveries.claim(LEFT))
     assert len(claimed) == READERS
     db.write_now(lambda store: store.broadcasts.cancel(broadcast, LEFT))
-    assert db.read_now(lambda store: store.following.unsettled_since()) is None
+    assert db.read_now(lambda store: store.following.ending_since()) is None
     db.write_now(lambda store: store.deliveries.retry(claimed[0].id, LEFT))
 
     def refuse_the_others(store: Store) -> None:
@@ -190,6 +200,14 @@ def test_how_it_ended_outlives_its_deliveries(db: Database) -> None:
     assert db.read_now(lambda store: store.session.scalars(select(Delivery.id)).all()) == []
     assert db.read_now(lambda store: state(store, broadcast)) is BroadcastState.done
     assert db.read_now(lambda store: progress(store, broadcast)) == Progress(READERS, sent=READERS)
+
+
+def test_of_two_who_count_one_redraws(db: Database) -> None:
+    db.write_now(begun)
+    one, two = [db.read_now(lambda store: store.following.changed(LEFT)) for _ in range(2)]
+    assert db.write_now(lambda store: store.following.redrawn(one[0]))
+    assert not db.write_now(lambda store: store.following.redrawn(two[0]))
+    assert db.read_now(lambda store: store.following.changed(LEFT)) == []
 
 
 def test_its_pace_says_how_long_it_takes(db: Database) -> None:
@@ -273,3 +291,55 @@ def test_an_erased_person_leaves_no_wish_and_no_preview(db: Database) -> None:
     assert db.read_now(left) == ([2], [2])
     db.write_now(lambda store: store.erase(2, NOW))
     assert db.read_now(left) == ([], [2]), "what was confirmed is the committee's"
+
+
+def in_group(store: Store) -> int:
+    """A preview for a group that has members."""
+    for person in readers(store, 3):
+        store.groups.join(1, person, NOW)
+    audience = Audience(AudienceKind.group, "1")
+    return store.broadcasts.compose("Bonjour", BroadcastKind.news, audience, NOW).id
+
+
+def test_a_group_that_was_closed_has_nobody_to_tell(db: Database) -> None:
+    def close(store: Store) -> list[int]:
+        found = store.broadcasts.get(in_group(store))
+        assert found is not None
+        before = store.broadcasts.count(found.whom, found.kind, NOW)
+        store.groups.close(1, NOW)
+        return [before, store.broadcasts.count(found.whom, found.kind, NOW)]
+
+    assert db.write_now(close) == [3, 0]
+
+
+def test_an_audience_that_went_within_the_minute_ends_it_at_once(db: Database) -> None:
+    def close(store: Store) -> int:
+        broadcast = in_group(store)
+        store.broadcasts.confirm(broadcast, 1, 3, NOW)
+        store.groups.close(1, NOW)
+        return broadcast
+
+    broadcast = db.write_now(close)
+    assert not db.write_now(lambda store: leave(store, LEFT)), "there is nobody else"
+    db.write_now(lambda store: settle(store, LEFT))
+    assert db.read_now(lambda store: state(store, broadcast)) is BroadcastState.done
+    assert db.read_now(lambda store: progress(store, broadcast)) == Progress(total=0)
+
+
+def test_of_who_confirms_and_who_drops_the_first_prevails(db: Database) -> None:
+    def look(store: Store) -> None:
+        readers(store, 1)
+        dropped, sent = confirmed_by_nobody(store), confirmed_by_nobody(store)
+        assert store.broadcasts.drop(dropped.id)
+        assert not store.broadcasts.confirm(dropped.id, 1, READERS, NOW)
+        assert not store.broadcasts.drop(dropped.id)
+        assert store.broadcasts.again(dropped.id) is None
+        assert store.broadcasts.confirm(sent.id, 1, READERS, NOW)
+        assert not store.broadcasts.drop(sent.id)
+        assert state(store, sent.id) is BroadcastState.confirmed
+
+    db.write_now(look)
+
+
+def confirmed_by_nobody(store: Store) -> Broadcast:
+    return store.broadcasts.compose("Bonjour", BroadcastKind.news, EVERYONE, NOW)

@@ -9,7 +9,7 @@ from sqlalchemy import event, literal, select, union_all, update
 from storage.base import dialect_of
 from storage.broadcasts import Broadcast, BroadcastKind, BroadcastState
 from storage.database import Database
-from storage.deliveries import Delivery, DeliveryState, Kind
+from storage.deliveries import Delivery, DeliveryState, Kind, Operation, Outgoing
 from storage.people import Person
 from storage.store import Store
 from tests.conftest import NOW
@@ -156,5 +156,42 @@ def test_one_person_is_told_once(db: Database) -> None:
             update(Delivery).values(state=DeliveryState.cancelled).returning(Delivery.id)
         )
         assert len(list(left)) == 2
+
+    db.write_now(look)
+
+
+def test_what_is_taken_back_while_it_waits_leaves_no_more(db: Database) -> None:
+    """Nor is it tried again; and what was on its way is deleted as soon as it has arrived."""
+
+    def look(store: Store) -> None:
+        account, _ = store.people.arrive("messenger", "@somebody", "fr", NOW)
+        chat = store.people.chat("messenger", "@somebody", account_id=account.id).id
+        words = {"markup": "Ada Girafon"}
+        shows = [Outgoing(words, subject="thread:7") for _ in range(3)]
+        store.deliveries.queue(chat, "", [*shows, Outgoing(words, subject="thread:8")], NOW)
+        arrives, fails = store.deliveries.claim(NOW, 2)
+        assert store.deliveries.take_back(["thread:7"], NOW) == {}, "nothing stands yet"
+        store.deliveries.sent(arrives.id, chat, words, "message-1", NOW)
+        store.deliveries.retry(fails.id, NOW)
+        rows = select(Delivery.state, Delivery.body).order_by(Delivery.id).limit(4)
+        states = [(state, body) for state, body in store.session.execute(rows)]
+        assert states == [*[(DeliveryState.cancelled, {})] * 3, (DeliveryState.waiting, words)]
+        other, gone = store.deliveries.claim(NOW)
+        assert (other.body, gone.operation, gone.message) == (words, Operation.delete, "message-1")
+        store.deliveries.sent(gone.id, chat, {}, "message-1", NOW)
+        assert store.deliveries.next_due() is None
+
+    db.write_now(look)
+
+
+def test_what_is_taken_back_is_deleted_once(db: Database) -> None:
+    def look(store: Store) -> None:
+        account, _ = store.people.arrive("messenger", "@somebody", "fr", NOW)
+        chat = store.people.chat("messenger", "@somebody", account_id=account.id).id
+        store.deliveries.queue(chat, "", [Outgoing({"markup": "?"}, subject="thread:0")], NOW)
+        [claimed] = store.deliveries.claim(NOW)
+        store.deliveries.sent(claimed.id, chat, {"markup": "?"}, "message-1", NOW)
+        assert store.deliveries.take_back(["thread:0"], NOW) == {chat: {"message-1"}}
+        assert store.deliveries.take_back(["thread:0"], NOW) == {}
 
     db.write_now(look)

@@ -1,13 +1,16 @@
 """Two people at once, and what a meeting leaves behind."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import event, func, select
 
+from bot.messages import Reply
+from bot.routing import NOTICES, Recipient
 from scheduled.meetings import remind
 from storage.database import Database
 from storage.deliveries import Notice
@@ -134,6 +137,38 @@ def test_a_move_waits_for_the_answer_before_it(db: Database) -> None:
     assert db.read_now(lambda store: rows(store, MeetingAnswer)) == 0
 
 
+def test_who_leaves_is_no_longer_counted_when_they_return(db: Database) -> None:
+    meeting, person = db.write_now(called)
+
+    def leave_and_return(store: Store) -> list[Attendance | None]:
+        group, over = store.groups.all_open()[0].id, START + timedelta(days=1)
+        for one in (meeting, store.meetings.call(group + 1, PLAN, person, NOW).id):
+            store.groups.join(group + 1, person, NOW, admitted=True)
+            assert store.meetings.answer(one, 1, person, Attendance.coming, NOW)
+        found = [store.meetings.answer_of(meeting, person)]
+        for now in (over, NOW):
+            store.leave_group(group, person, now)
+            store.groups.join(group, person, now, admitted=True)
+            found.append(store.meetings.answer_of(meeting, person))
+        return [*found, store.meetings.answer_of(meeting + 1, person)]
+
+    coming = Attendance.coming
+    kept = [coming, coming, None, coming]  # at first, once it was over, while it was to come, other
+    assert db.write_now(leave_and_return) == kept
+
+
+@pytest.mark.parametrize("answers_first", [True, False])
+def test_no_answer_outlives_who_leaves(db: Database, answers_first: bool) -> None:
+    meeting, person = db.write_now(called)
+    group = db.read_now(lambda store: store.groups.all_open()[0].id)
+    at_once: list[Callable[[Store], Any]] = [
+        lambda store: store.meetings.answer(meeting, 1, person, Attendance.coming, NOW),
+        lambda store: store.leave_group(group, person, NOW),
+    ]
+    one_after_the_other(db, *(at_once if answers_first else reversed(at_once)))
+    assert db.read_now(lambda store: rows(store, MeetingAnswer)) == 0
+
+
 def test_what_is_cancelled_can_no_longer_be_moved(db: Database) -> None:
     meeting, _ = db.write_now(called)
     with pytest.raises(Over):
@@ -151,6 +186,41 @@ def test_two_clocks_make_one_reminder(db: Database) -> None:
     one_after_the_other(db, lambda store: remind(store, due), lambda store: remind(store, due))
     assert db.read_now(lambda store: rows(store, Notice)) == 1
     assert db.read_now(lambda store: store.meetings.next_reminder()) == START - timedelta(days=1)
+
+
+def moved(store: Store, meeting: int) -> None:
+    store.meetings.change(meeting, 0, LATER, NOW)
+
+
+def cancelled(store: Store, meeting: int) -> None:
+    store.meetings.cancel(meeting, NOW)
+
+
+@pytest.mark.parametrize("ends", [moved, cancelled])
+@pytest.mark.parametrize("reminded_first", [True, False])
+def test_no_reminder_of_the_old_schedule_is_said(
+    db: Database, ends: Callable[[Store, int], None], reminded_first: bool
+) -> None:
+    """The clock makes it due at the very moment at which somebody ends that schedule."""
+    meeting, person = db.write_now(called)
+    due = START - timedelta(days=7)
+    at_once: list[Callable[[Store], None]] = [
+        lambda store: remind(store, due),
+        lambda store: ends(store, meeting),
+    ]
+    one_after_the_other(db, *(at_once if reminded_first else reversed(at_once)))
+
+    def said(store: Store) -> list[Reply | None]:
+        notices = store.session.scalars(select(Notice)).all()
+        return [
+            NOTICES[one.name](Recipient(person, 0, due), store, **one.arguments) for one in notices
+        ]
+
+    assert db.read_now(said) == ([None] if reminded_first else [])
+    after = START - timedelta(days=6) if ends is moved else None
+    assert db.read_now(lambda store: store.meetings.next_reminder()) == after
+    db.write_now(lambda store: remind(store, START - timedelta(days=5, hours=12)))
+    assert len([one for one in db.read_now(said) if one is not None]) == (1 if ends is moved else 0)
 
 
 def test_reminders_already_past_are_not_made(db: Database) -> None:

@@ -9,7 +9,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 
 from bot.demo.seed import seed
 from bot.settings import Settings
@@ -145,3 +145,20 @@ def test_a_migration_that_loses_what_others_refer_to_is_undone(
     assert content(db) == before
     assert migrate.is_current(db.engine)
     db.close()
+
+
+def test_an_id_is_never_given_twice_on_sqlite(sqlite_url: str) -> None:
+    """Buttons, drafts and links name rows by their ids, and may be older than the row."""
+    engine = create_engine(sqlite_url)
+    with engine.begin() as connection:
+        made = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE type = 'table'"))
+        reused = {name for name, sql in made if "\tid INTEGER" in sql and "AUTOINCR" not in sql}
+        assert reused == set()
+        texts = "INSERT INTO texts (public_id, theme, created_at) VALUES (:name, 'usages', :at)"
+        given = []
+        for name in ("one", "two"):
+            connection.execute(text("DELETE FROM texts"))
+            connection.execute(text(texts), {"name": name, "at": NOW.isoformat()})
+            given.append(connection.execute(text("SELECT id FROM texts")).scalar_one())
+        assert given == [1, 2]
+    engine.dispose()

@@ -15,7 +15,7 @@ from markupsafe import escape
 from bot.clock import Clock
 from bot.markup import as_page, as_plain
 from bot.messages import Incoming
-from bot.pdf import is_pdf, problem_with
+from bot.pdf import UnusablePdf, clean_pdf, is_pdf
 from bot.platforms.base import Outcome, Receiver
 from bot.platforms.web.bodies import ID, read_json, read_upload
 from bot.platforms.web.choices import (
@@ -65,7 +65,7 @@ class Api:
         self.demo = demo
         self.sessions = Sessions(settings, database, clock, receiver, streams, demo)
         self._uploading = asyncio.Semaphore(8)  # bodies in memory
-        self._cleaning = asyncio.Semaphore(2)  # pictures in memory
+        self._cleaning = asyncio.Semaphore(2)  # pictures and PDF files being written anew
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -132,11 +132,8 @@ class Api:
         with self.receiver.in_hand(received_at):
             document = is_pdf(data)
             known = await self.receiver.wants_photo(incoming, document=document)
-            if known is None and document:
-                problem = problem_with(data)
-                cleaned = {"problem": problem} if problem else {"documents": (data,)}
-            elif known is None:
-                cleaned = await self._cleaned(data)
+            if known is None:
+                cleaned = await (self._cleaned_pdf(data) if document else self._cleaned(data))
             elif known.problem is not None:
                 cleaned = {"problem": known.problem}
             else:
@@ -153,6 +150,14 @@ class Api:
         except UnusablePhoto as unusable:
             return {"problem": f"reports.photo_{unusable.reason}"}
         return {"photos": (photo.content,)}
+
+    async def _cleaned_pdf(self, data: bytes) -> dict[str, Any]:
+        """A PDF as it may be kept, or the problem with it."""
+        try:
+            async with self._cleaning:
+                return {"documents": (await clean_pdf(data),)}
+        except UnusablePdf as unusable:
+            return {"problem": f"forms.pdf_{unusable.reason}"}
 
     async def _committed(
         self, request: web.Request, guest: Visitor, outcome: Outcome
@@ -289,14 +294,9 @@ class Api:
         media_type, content = found
         ending = _SAVED.get(media_type)
         shown = f'attachment; filename="preau.{ending}"' if ending else "inline"
-        cache = {"Cache-Control": _kept(media_type), "Content-Disposition": shown}
+        cache = {"Cache-Control": "private, max-age=3600", "Content-Disposition": shown}
         charset = "utf-8" if media_type.startswith("text/") else None
         return web.Response(body=content, content_type=media_type, charset=charset, headers=cache)
-
-
-def _kept(media_type: str) -> str:
-    """How long a browser keeps a file: a meeting's may have been rewritten since."""
-    return "no-cache" if media_type == "text/calendar" else "private, max-age=3600"
 
 
 def _framed(number: int, event: dict[str, Any]) -> bytes:

@@ -25,6 +25,7 @@ def upgrade() -> None:
         sa.Column("arguments", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notices")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "organisations",
@@ -43,6 +44,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_people")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "series",
@@ -59,6 +61,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_texts")),
         sa.UniqueConstraint("public_id", name=op.f("uq_texts_public_id")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "throttles",
@@ -68,6 +71,7 @@ def upgrade() -> None:
         sa.Column("count", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_throttles")),
         sa.UniqueConstraint("key", name=op.f("uq_throttles_key")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_throttles_started_at"), "throttles", ["started_at"], unique=False)
     op.create_table(
@@ -79,6 +83,7 @@ def upgrade() -> None:
         sa.Column("failure", sa.String(length=12), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_updates")),
         sa.UniqueConstraint("key", name=op.f("uq_updates_key")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_updates_received_at"), "updates", ["received_at"], unique=False)
     op.create_table(
@@ -95,6 +100,7 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "platform", "address_index", name=op.f("uq_accounts_platform_address_index")
         ),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_accounts_person_id"), "accounts", ["person_id"], unique=False)
     op.create_table(
@@ -107,6 +113,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["person_id"], ["people.id"], name=op.f("fk_drafts_person_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_drafts")),
         sa.UniqueConstraint("person_id", "form", name=op.f("uq_drafts_person_id_form")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_drafts_updated_at"), "drafts", ["updated_at"], unique=False)
     op.create_table(
@@ -121,6 +128,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["granted_by"], ["people.id"], name=op.f("fk_grants_granted_by")),
         sa.ForeignKeyConstraint(["person_id"], ["people.id"], name=op.f("fk_grants_person_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_grants")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_grants_person_id"), "grants", ["person_id"], unique=False)
     op.create_table(
@@ -142,6 +150,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_invitations")),
         sa.UniqueConstraint("code", name=op.f("uq_invitations_code")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "mandates",
@@ -156,6 +165,7 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["person_id"], ["people.id"], name=op.f("fk_mandates_person_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mandates")),
+        sqlite_autoincrement=True,
     )
     op.create_index(
         op.f("ix_mandates_organisation_id"), "mandates", ["organisation_id"], unique=False
@@ -200,6 +210,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["claimed_by"], ["people.id"], name=op.f("fk_reports_claimed_by")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reports")),
         sa.UniqueConstraint("public_id", name=op.f("uq_reports_public_id")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_reports_author_id"), "reports", ["author_id"], unique=False)
     op.create_index(
@@ -220,6 +231,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["text_id"], ["texts.id"], name=op.f("fk_text_versions_text_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_text_versions")),
         sa.UniqueConstraint("text_id", "number", name=op.f("uq_text_versions_text_id_number")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "chats",
@@ -237,6 +249,7 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "platform", "address_index", name=op.f("uq_chats_platform_address_index")
         ),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_chats_account_id"), "chats", ["account_id"], unique=False)
     op.create_table(
@@ -250,6 +263,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["person_id"], ["people.id"], name=op.f("fk_files_person_id")),
         sa.ForeignKeyConstraint(["report_id"], ["reports.id"], name=op.f("fk_files_report_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_files")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_files_person_id"), "files", ["person_id"], unique=False)
     op.create_index(op.f("ix_files_report_id"), "files", ["report_id"], unique=False)
@@ -304,6 +318,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_web_sessions")),
         sa.UniqueConstraint("token", name=op.f("uq_web_sessions_token")),
+        sqlite_autoincrement=True,
     )
     op.create_index(
         op.f("ix_web_sessions_account_id"), "web_sessions", ["account_id"], unique=False
@@ -335,6 +350,7 @@ def upgrade() -> None:
             "account_id",
             name=op.f("uq_conversations_chat_id_thread_account_id"),
         ),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "deliveries",
@@ -369,6 +385,7 @@ def upgrade() -> None:
             "notice_id", "person_id", name=op.f("uq_deliveries_notice_id_person_id")
         ),
         postgresql_with={"fillfactor": "70"},
+        sqlite_autoincrement=True,
     )
     op.create_index(
         "ix_deliveries_leased",
@@ -409,6 +426,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_polls")),
         sa.UniqueConstraint("public_id", name=op.f("uq_polls_public_id")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_polls_closes_at"), "polls", ["closes_at"], unique=False)
     op.create_table(
@@ -429,6 +447,7 @@ def upgrade() -> None:
             "poll_id", "organisation_id", name=op.f("uq_electors_poll_id_organisation_id")
         ),
         sa.UniqueConstraint("poll_id", "person_id", name=op.f("uq_electors_poll_id_person_id")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_electors_person_id"), "electors", ["person_id"], unique=False)
     op.create_table(

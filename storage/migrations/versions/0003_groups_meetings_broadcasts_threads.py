@@ -40,6 +40,7 @@ def upgrade() -> None:
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["created_by"], ["people.id"], name="fk_working_groups_created_by"),
         sa.PrimaryKeyConstraint("id", name="pk_working_groups"),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "meetings",
@@ -64,6 +65,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["group_id"], ["working_groups.id"], name="fk_meetings_group_id"),
         sa.PrimaryKeyConstraint("id", name="pk_meetings"),
         sa.UniqueConstraint("uid", name="uq_meetings_uid"),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_meetings_group_id", "meetings", ["group_id"], unique=False)
     op.create_index("ix_meetings_starts_at", "meetings", ["starts_at"], unique=False)
@@ -80,6 +82,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["person_id"], ["people.id"], name="fk_memberships_person_id"),
         sa.PrimaryKeyConstraint("id", name="pk_memberships"),
         sa.UniqueConstraint("group_id", "person_id", name="uq_memberships_group_id_person_id"),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_memberships_person_id", "memberships", ["person_id"], unique=False)
     op.create_table(
@@ -110,6 +113,7 @@ def upgrade() -> None:
             ["notice_id"], ["notices.id"], name="fk_broadcasts_notice_id", ondelete="SET NULL"
         ),
         sa.PrimaryKeyConstraint("id", name="pk_broadcasts"),
+        sqlite_autoincrement=True,
     )
     op.create_index(
         "ix_broadcasts_under_way",
@@ -140,7 +144,6 @@ def upgrade() -> None:
         sa.Column("meeting_id", sa.Integer(), nullable=False),
         sa.Column("person_id", sa.Integer(), nullable=False),
         sa.Column("answer", sa.String(length=40), nullable=False),
-        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["meeting_id"], ["meetings.id"], name="fk_meeting_answers_meeting_id"
         ),
@@ -165,6 +168,7 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "meeting_id", "version", "minutes", name="uq_reminders_meeting_id_version_minutes"
         ),
+        sqlite_autoincrement=True,
     )
     op.create_index(
         "ix_reminders_due",
@@ -187,6 +191,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["claimed_by"], ["people.id"], name="fk_threads_claimed_by"),
         sa.ForeignKeyConstraint(["person_id"], ["people.id"], name="fk_threads_person_id"),
         sa.PrimaryKeyConstraint("id", name="pk_threads"),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_threads_closed_at", "threads", ["closed_at"], unique=False)
     op.create_index("ix_threads_person_id", "threads", ["person_id"], unique=False)
@@ -228,12 +233,11 @@ def upgrade() -> None:
             ["thread_id"], ["threads.id"], name="fk_thread_messages_thread_id", ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name="pk_thread_messages"),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_thread_messages_thread_id", "thread_messages", ["thread_id"], unique=False)
     op.add_column("deliveries", sa.Column("subject", sa.String(length=40), nullable=True))
-    op.execute(
-        "UPDATE deliveries SET subject = 'report:' || report_id WHERE report_id IS NOT NULL"
-    )
+    op.execute("UPDATE deliveries SET subject = 'report:' || report_id WHERE report_id IS NOT NULL")
     op.drop_index("ix_deliveries_report_id", "deliveries")
     op.drop_column("deliveries", "report_id")
     op.create_index(
