@@ -6,7 +6,6 @@ from typing import Any
 
 from bot import routing
 from bot.forms import Form, Given, Open, Problem, ShortText
-from bot.markup import clean
 from bot.messages import Refused, Reply, Request, Words
 from bot.routing import choice, number, secretariat
 from bot.wording import group_name
@@ -70,10 +69,10 @@ class OwnName(ShortText):
     """A name on one line, without the marks that tell, beside a name, who leads or speaks."""
 
     def read(self, given: Given) -> str:
-        name = clean(given.text)
+        name = super().read(given)
         if not all(one in " '’.-" or unicodedata.category(one)[0] in "LMN" for one in name):
             raise Problem("groups.plain_name")
-        return super().read(given)
+        return name
 
 
 name_form = routing.form(

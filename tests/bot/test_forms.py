@@ -29,6 +29,7 @@ from bot.messages import LONGEST_ACTION, Words
 from bot.rendering import texts_for
 from bot.routing import FORMS, LONGEST_ID, form, form_action
 from bot.texts import LANGUAGES
+from handlers.groups.members import OwnName
 from handlers.reports import report_form
 
 NOW = datetime(2027, 1, 11, tzinfo=UTC)
@@ -230,6 +231,8 @@ def expected(one: Field, typed: str) -> set[str] | None:
     """The problems that may be named, or `taken`; None for a field that a handler made."""
     text = clean(typed)
     match one:
+        case OwnName() if text and len(text) <= one.at_most:
+            return {"taken" if text.replace(" ", "").isalpha() else "groups.plain_name"}
         case LongText() | ShortText():
             too_long = len(text) > one.at_most
             return {"forms.too_long" if too_long else "taken" if text else "forms.empty"}
