@@ -1,7 +1,6 @@
 """What an update costs beside full tables, and how long the loop waits when much is due at once."""
 
 import asyncio
-import sys
 import time
 from datetime import UTC, datetime, timedelta
 from itertools import cycle
@@ -13,7 +12,7 @@ import handlers  # noqa: F401 (declares every command)
 from benchmarks.deliveries import opened
 from benchmarks.server import settings_for
 from benchmarks.votes import Voter
-from bot.__main__ import SWITCH
+from bot.__main__ import tune
 from bot.clock import Clock
 from bot.dispatcher import Dispatcher
 from bot.messages import Incoming
@@ -84,12 +83,8 @@ def while_all_are_reminded(url: str, voters: list[Voter]) -> tuple[float, float]
             sending.cancel()
             return latest, median(await voting)
 
-        interval = sys.getswitchinterval()
-        sys.setswitchinterval(SWITCH)
-        try:
-            return asyncio.run(watch())
-        finally:
-            sys.setswitchinterval(interval)
+        tune()
+        return asyncio.run(watch())
 
 
 def _meeting_of_all(store: Store) -> None:

@@ -96,6 +96,18 @@ def run() -> None:
     log.info("stopped")
 
 
+def tune() -> None:
+    """Have the interpreter let nobody wait, once all is loaded.
+
+    A writer lets go of it at each statement and would wait 5 ms to have it back from a busy event
+    loop: votes then take three times as long.
+    """
+    sys.setswitchinterval(SWITCH)
+    gc.collect()
+    gc.freeze()  # what was loaded at start stays: the collector need not look at it again
+    gc.set_threshold(GARBAGE, 20, 20)
+
+
 def _serve(
     settings: Settings,
     database: Database,
@@ -112,10 +124,6 @@ def _serve(
     now = clock.now()
     database.write_now(lambda store: prove_write(store, now))
 
-    # A writer lets go of the interpreter at each statement and would wait 5 ms to have it back
-    # from a busy event loop: votes then take three times as long.
-    sys.setswitchinterval(SWITCH)
-
     async def main() -> None:
         service = Service(settings, database, clock, [web], jobs(settings))
         attach(service)
@@ -130,9 +138,7 @@ def _serve(
         if ready.done():
             print(f"ready {address(ready.result())}", flush=True)
             tell(address(ready.result()))
-            gc.collect()
-            gc.freeze()  # what was loaded at start stays: the collector need not look at it again
-            gc.set_threshold(GARBAGE, 20, 20)
+            tune()
             await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
         failed = running.done() and not stopped.is_set()
         await service.stop()

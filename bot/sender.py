@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,6 +30,8 @@ IDLE = 1.0  # seconds between two looks when nobody woke it
 MOST_TRIES = 8
 LONGEST_WAIT = timedelta(minutes=10)
 BATCH = 25  # worded in one transaction, for which others wait
+# Seconds between two of a batch: SQLite gives the interpreter away too briefly for the event loop.
+BREATH = 0.0002
 PATIENCE = 60.0  # seconds for a call of a platform
 
 
@@ -111,6 +114,7 @@ class Sender:
         placed: list[_OnPage] = []
         calls: list[_Call] = []
         for one in claimed:
+            time.sleep(BREATH)
             try:
                 with store.savepoint():
                     goes = self._place(store, one, chats.get(one.id), now)

@@ -15,7 +15,7 @@ from storage.deliveries.model import LEASED, WAITING_BROADCAST
 from storage.types import Instant
 
 LATELY = timedelta(minutes=1)
-SLICE = 20_000  # deliveries made in one transaction, so that nobody waits long for the next
+SLICE = 40_000  # deliveries made in one transaction, so that nobody waits long for the next
 BATCH = 5_000  # deliveries cancelled in one transaction
 STILL = 600  # seconds after which a card is redrawn though nothing more was sent
 
