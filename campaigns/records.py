@@ -97,7 +97,7 @@ class Records:
         """What stands on each page, in the order of its events."""
         found: dict[int, list[Told]] = defaultdict(list)
         for one in self.told:
-            if one.chat is not None:
+            if one.chat is not None and one.on_page:
                 found[one.chat].append(one)
         return found
 
