@@ -12,6 +12,7 @@ from storage.reports import ReportState
 from storage.store import Store
 
 NAVIGATION = ("cancel", "back", "skip", "help")
+ALWAYS = (*NAVIGATION, "stop")  # heeded in the middle of a form, whatever it asks
 COURTESIES = ("start", "thanks")  # words that leave no form
 AT_MOST_KEPT = 10_000  # characters
 AT_MOST_ASKED = 3  # reports that a message is offered to answer
@@ -25,7 +26,7 @@ def converse(request: Request, store: Store) -> list[Reply]:
     if incoming.choice is not None:
         return _replies(routing.act(incoming.choice, request, store), request, store)
     name, marked = routing.command_in(request.text)
-    if name is not None and (marked or request.context.form is None or name in NAVIGATION):
+    if name is not None and (marked or request.context.form is None or name in ALWAYS):
         return _replies(_command(name, request, store), request, store)
     if request.context.form is not None:
         return _replies(_answer(name, request, store), request, store)

@@ -8,6 +8,7 @@ from sqlalchemy import Select, func, select, text
 
 from storage.conversations import Update
 from storage.deliveries import Delivery, DeliveryState
+from storage.deliveries.model import WAITING
 from storage.people import Person
 from storage.polls import Poll
 from storage.store import Store
@@ -31,11 +32,11 @@ class Figures:
 
 
 def figures(store: Store, now: datetime) -> Figures:
-    waiting, first = store.session.execute(
-        select(func.count(), func.min(Delivery.due_at)).where(
-            Delivery.state == DeliveryState.waiting
-        )
-    ).one()
+    waiting = store.session.execute(
+        select(func.count()).where(Delivery.state == DeliveryState.waiting)
+    ).scalar_one()
+    # A broadcast takes its time, or is paused: it is no sign that nothing leaves.
+    first = store.session.execute(select(func.min(Delivery.due_at)).where(text(WAITING))).scalar()
 
     def count(wanted: Select[int]) -> int:
         return store.session.execute(wanted).scalar_one()

@@ -6,6 +6,7 @@ from typing import Any
 
 from bot import routing
 from bot.forms import Form, Given, Open, Problem, ShortText
+from bot.markup import clean
 from bot.messages import Refused, Reply, Request, Words
 from bot.routing import choice, number, secretariat
 from bot.wording import group_name
@@ -69,8 +70,8 @@ class OwnName(ShortText):
     """A name on one line, without the marks that tell, beside a name, who leads or speaks."""
 
     def read(self, given: Given) -> str:
-        name = super().read(given)
-        if not all(one in " '’.-" or unicodedata.category(one)[0] in "LMN" for one in name):
+        name, typed = super().read(given), clean(given.text)
+        if not all(one in " '’.-" or unicodedata.category(one)[0] in "LMN" for one in typed):
             raise Problem("groups.plain_name")
         return name
 

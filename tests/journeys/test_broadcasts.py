@@ -201,6 +201,14 @@ async def test_each_kind_is_stopped_by_itself_and_taken_back(stage: Stage) -> No
     assert "2 personnes le recevront" in await composed(secretary)
 
 
+async def test_stop_is_heeded_in_the_middle_of_an_answer(stage: Stage) -> None:
+    """A broadcast says both: answer by this button, or write « stop »."""
+    reader = await stage.newcomer()
+    await reader.say("secrétariat")
+    assert "vous ne recevrez plus les annonces" in await reader.say("stop")
+    assert await stage.db.read(lambda store: store.threads.count_waiting()) == 0
+
+
 async def test_stop_ends_them_all_and_is_undone(stage: Stage) -> None:
     reader, secretary = await stage.newcomer(), await stage.invited(Role.secretariat)
     assert "vous ne recevrez plus les annonces" in await reader.say("STOP")
