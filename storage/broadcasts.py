@@ -90,8 +90,8 @@ class Broadcast(Base):
     Of a cancelled one, `ended_at` says that nothing of it waits any more. `total` is for how many
     it was confirmed, then for how many it left. `spread_to` is the last person whose delivery was
     made, while they are being made. `drawn` is what its cards last showed; None once they show how
-    it ended. `counts` is how it ended (`storage.following.Progress`), since its deliveries go after
-    their period.
+    it ended. `counts` is how far it had come when it was last counted, then how it ended
+    (`storage.following.Progress`), since its deliveries go after their period.
     """
 
     __tablename__ = "broadcasts"

@@ -59,6 +59,17 @@ async def guest(browser: Browser, demo: str, code: str) -> Page:
     return page
 
 
+async def member_of(browser: Browser, demo: str, group: str) -> Page:
+    """Somebody new, who says who they are and joins."""
+    page = await newcomer(browser, demo)
+    await say(page, "groupes")
+    await press(page, group)
+    await press(page, "Entrer dans ce groupe")
+    await press(page, "Enseignante ou enseignant")
+    await heard(page, "Vous êtes membre de ce groupe")
+    return page
+
+
 async def say(page: Page, text: str) -> None:
     await composer(page).fill(text)
     await page.get_by_role("button", name="Envoyer", exact=True).last.click()

@@ -12,6 +12,7 @@ from tests.browser.people import (
     check_access,
     enter,
     heard,
+    member_of,
     newcomer,
     picture,
     press,
@@ -49,16 +50,6 @@ async def secretary_of(browser: Browser, demo: str) -> Page:
     return page
 
 
-async def member_of(browser: Browser, demo: str) -> Page:
-    page = await newcomer(browser, demo)
-    await say(page, "groupes")
-    await press(page, GROUP)
-    await press(page, "Entrer dans ce groupe")
-    await press(page, "Parent d'élève")
-    await heard(page, "Vous êtes membre de ce groupe")
-    return page
-
-
 async def compose(page: Page, body: str) -> None:
     """Write a message to the group, up to the review."""
     await say(page, "diffuser")
@@ -73,7 +64,7 @@ async def compose(page: Page, body: str) -> None:
 
 async def test_a_broadcast_is_written_sent_and_answered(browser: Browser, demo: str) -> None:
     secretary = await secretary_of(browser, demo)
-    member = await member_of(browser, demo)
+    member = await member_of(browser, demo, GROUP)
 
     await compose(secretary, BODY)
     await press(secretary, "Ajouter une image ou un PDF")

@@ -17,7 +17,7 @@ from tests.browser.people import (
     guest,
     heard,
     hour_of,
-    newcomer,
+    member_of,
     picture,
     press,
     say,
@@ -37,17 +37,6 @@ ANSWERS = ("Je viens", "À distance", "Peut-être", "Je ne viens pas")
 async def chair_of(browser: Browser, demo: str, invite: Invite, group: str) -> Page:
     """Who leads a group by an invitation, and so belongs to it."""
     return await guest(browser, demo, invite("--role", "chair", "--group", NUMBERS[group]))
-
-
-async def member_of(browser: Browser, demo: str, group: str) -> Page:
-    """Somebody new, who says who they are and joins."""
-    page = await newcomer(browser, demo)
-    await say(page, "groupes")
-    await press(page, group)
-    await press(page, "Entrer dans ce groupe")
-    await press(page, "Enseignante ou enseignant")
-    await heard(page, "Vous êtes membre de ce groupe")
-    return page
 
 
 def in_words(at: datetime) -> str:
