@@ -1,5 +1,6 @@
-"""Pictures and documents, encrypted, under no name of their author's."""
+"""Pictures, documents and voice notes, encrypted, under no name of their author's."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import ForeignKey, Index, String, delete, select, update
@@ -45,6 +46,14 @@ class Files:
         """A file's media type; None if there is no such file."""
         wanted = select(File.media_type).where(File.id == file_id)
         return self.session.scalars(wanted).first()
+
+    def media_types(self, file_ids: Sequence[int]) -> dict[int, str]:
+        """The media types of some files, in their order; without those that are gone."""
+        if not file_ids:
+            return {}
+        wanted = select(File.id, File.media_type).where(File.id.in_(file_ids))
+        found = {row.id: row.media_type for row in self.session.execute(wanted)}
+        return {one: found[one] for one in file_ids if one in found}
 
     def attach(self, file_ids: list[int], report_id: int, person_id: int) -> None:
         """Tie a person's own files to their report; let go of those it held before."""

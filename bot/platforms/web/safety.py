@@ -18,8 +18,8 @@ COOKIE = "preau_session"
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
-    "connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-src 'self'; frame-ancestors {ancestors}"
+    "media-src 'self'; connect-src 'self'; manifest-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-src 'self'; frame-ancestors {ancestors}"
 )
 
 

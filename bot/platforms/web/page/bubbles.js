@@ -96,8 +96,10 @@ export function reopen(bubble) {
 function attachment({ url, name, type }) {
   const link = element('a', { href: address(url), target: '_blank', rel: 'noopener' });
   if (type.startsWith('image/')) link.append(element('img', { src: address(url), alt: name }));
-  else link.append(type === 'text/calendar' ? name : `${words.download} : ${name}`);
-  return link;
+  else link.append(type === 'application/pdf' ? `${words.download} : ${name}` : name);
+  if (type !== 'audio/ogg') return link;
+  const sound = { controls: '', preload: 'none', src: address(url), 'aria-label': name };
+  return element('div', {}, link, element('audio', sound));
 }
 
 // What Préau says. Filled anew, the focus stays on the choice where it was.
@@ -113,11 +115,16 @@ export function fill(bubble, event, choose) {
   if (focused >= 0 && again) again.focus({ preventScroll: true });
 }
 
+// A recording, by its type or name: browsers do not agree. Préau looks at its content.
+export const isVoice = ({ name, type }) => /^audio\/(ogg|opus)|\.(og[ag]|opus)$/i.test(`${type} ${name || ''}`);
+
+const nameOf = (file) => (isVoice(file) ? words.voice : file.name || 'PDF');
+
 // What the person said. How it travels is shown, but not read out by the log.
 export function mine(text, photo) {
   const bubble = element('article', { class: 'bubble mine', dir: 'auto', 'aria-live': 'off' });
-  const isDocument = photo && !photo.type.startsWith('image/');
-  bubble.append(unseen(`${words.me} : `), isDocument ? photo.name || 'PDF' : text);
+  const isDocument = photo && (isVoice(photo) || !photo.type.startsWith('image/'));
+  bubble.append(unseen(`${words.me} : `), isDocument ? nameOf(photo) : text);
   if (photo && !isDocument) {
     const url = URL.createObjectURL(photo);
     bubble.append(element('img', { src: url, alt: '', class: 'thumbnail' }));

@@ -1,5 +1,5 @@
 // The page: a start screen, then the conversation.
-import { button, words } from './bubbles.js';
+import { button, isVoice, words } from './bubbles.js';
 import { isTouch, onSubmit, restoreDraft, setDraft, text } from './composer.js';
 import {
   forget, forgetAll, forgetHere, persona, recall, recallHere, remember, rememberHere, watchOtherTabs,
@@ -62,7 +62,8 @@ const choose = (pressed) => send(pressed);
 async function sendPhotos(files) {
   if (files.length > MOST_PHOTOS) view.notify(words.too_many_photos);
   for (const file of files.slice(0, MOST_PHOTOS)) {
-    const small = file.type === 'application/pdf' ? file : await shrink(file).catch(() => null);
+    const isSent = file.type === 'application/pdf' || isVoice(file); // as it is
+    const small = isSent ? file : await shrink(file).catch(() => null);
     if (small) send({ photo: true }, small);
     else view.notify(words.photo_unreadable);
   }

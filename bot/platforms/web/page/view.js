@@ -83,8 +83,8 @@ function answered(said, bubble, kind) {
     if (turn && turn.matches(':not([data-message])')) take(turn);
     return;
   }
-  if (!waiting && !said.text && !said.photos) return; // an old button, pressed on another page
-  const text = shown(said.text) || words.photo;
+  if (!waiting && !said.text && !said.photos && !said.voices) return; // an old button, pressed on another page
+  const text = shown(said.text) || (said.voices ? words.voice : words.photo);
   const words_ = waiting || mine(text);
   own.set(said.id, words_);
   bubble.before(words_);
