@@ -1,49 +1,44 @@
-"""Sends what the database says is due: worded when it is first claimed, then frozen."""
+"""Sends what the database says is due: worded when it is first claimed, then frozen.
+
+What goes on a web page is placed there by the claim itself. What a platform has to be called for
+goes to its outbox (`bot.outbox`), which orders and paces it, or is put back until its turn is near.
+"""
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 from sqlalchemy.exc import OperationalError
 
 from bot import routing
+from bot.answering import NOTICE
+from bot.calling import MOST_TRIES, Calling, backoff
 from bot.clock import Clock
-from bot.dispatcher import NOTICE
-from bot.platforms.base import Platform, SendFailed
+from bot.errands import Errand, errands, replies
+from bot.outbox import Outbox
+from bot.platforms.base import Platform
 from bot.rendering import render, texts_for, title
 from bot.routing import Recipient
 from bot.settings import Settings
-from storage.conversations import Awaited
+from bot.slots import Slots
+from storage.conversations import Awaited, unsent
 from storage.database import Database, Unavailable
-from storage.deliveries import Claimed, Failure, Operation, Outgoing, Placed, numbered
-from storage.people import Chat, ChatState
-from storage.store import Store
+from storage.deliveries import Born, Claimed, Failure, Kind, Operation, Outgoing, Placed, numbered
+from storage.people import Chat, ChatKind, ChatState
+from storage.store import GIVEN_UP, Store
 
 log = structlog.get_logger()
 
 IDLE = 1.0  # seconds between two looks when nobody woke it
-MOST_TRIES = 8
-LONGEST_WAIT = timedelta(minutes=10)
 BATCH = 25  # worded in one transaction, for which others wait
 # Seconds between two of a batch: SQLite gives the interpreter away too briefly for the event loop.
 BREATH = 0.0002
-PATIENCE = 60.0  # seconds for a call of a platform
-
-
-@dataclass(frozen=True)
-class _Call:
-    """A delivery that a platform has to be called for."""
-
-    claimed: Claimed
-    chat_id: int
-    platform: str
-    address: str
-    body: dict[str, Any]
+RENEW = 30.0  # seconds after which what is held in memory is leased again
+REASONS = {state: reason for reason, state in GIVEN_UP.items()}
 
 
 @dataclass(frozen=True)
@@ -52,11 +47,29 @@ class _OnPage:
 
     platform: str
     placed: Placed
-    awaited: Awaited | None
+
+
+@dataclass
+class _Batch:
+    """What becomes of what was claimed together.
+
+    Attributes:
+        replies: how many of what was claimed are replies, which are claimed first.
+        slots: the turns that each platform has left.
+        later: when each of those that are put back is due again.
+    """
+
+    count: int
+    slots: dict[str, Slots]
+    replies: int = 0
+    placed: list[_OnPage] = field(default_factory=list)
+    awaited: list[Awaited] = field(default_factory=list)
+    errands: dict[str, list[Errand]] = field(default_factory=dict)
+    later: list[tuple[int, datetime]] = field(default_factory=list)
 
 
 class Sender:
-    """One loop over due deliveries."""
+    """One loop over due deliveries, and an outbox for each platform that has to be called."""
 
     def __init__(
         self,
@@ -69,73 +82,149 @@ class Sender:
         self.settings = settings
         self.clock = clock
         self.platforms = platforms
+        self.outboxes = {
+            name: Outbox(platform.pace, Calling(platform, database, clock, self.wake))
+            for name, platform in platforms.items()
+            if platform.pace is not None
+        }
         self._wake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._one_at_a_time = asyncio.Lock()
+        self._renewed = time.monotonic()
+        self._recovered = self._closed = False
+        # While what was said before is not claimed yet: what is said now, and where.
+        self._early: list[tuple[str, Errand]] | None = None
 
     def wake(self) -> None:
         """Look again soon; may be called from any thread."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._wake.set)
 
+    def hand(self, born: Sequence[Born]) -> None:
+        """Send replies that were just committed, leased from their birth to this process.
+
+        They wait until what another run left unsaid has been claimed: it goes first in their chats.
+        """
+        made = [(one.platform, errand) for one, errand in zip(born, replies(born), strict=True)]
+        if self._early is not None:
+            self._early += made
+        else:
+            self._put(made)
+
     async def run(self) -> None:
         self._loop = asyncio.get_running_loop()
-        while True:
-            self._wake.clear()
-            try:
-                worked = await self.send_due()
-            except Unavailable:
-                worked = 0
-            except Exception:
-                log.exception("sending failed")
-                worked = 0
-            if not worked:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), IDLE)
+        try:
+            while not self._closed:
+                self._wake.clear()
+                if not await self._worked():
+                    # Not `wait_for`: before Python 3.12 it loses a cancellation when just woken.
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(IDLE):
+                            await self._wake.wait()
+        finally:
+            await self.close()
+
+    async def _worked(self) -> bool:
+        """Do what there is to do; whether there may be more at once."""
+        try:
+            await self._lease()
+            return await self.send_due() > 0
+        except Unavailable:
+            return False
+        except Exception:
+            log.exception("sending failed")
+            self._caught_up()
+            return False
+
+    async def _lease(self) -> None:
+        """Take over what another run had leased; lease again what this one still holds."""
+        if not self._recovered:
+            # Nobody else sends from this database: what is leased was left by who is dead.
+            await self.database.write(lambda store: store.deliveries.release_all(self.clock.now()))
+            self._recovered, self._early = True, []
+        held = [one for outbox in self.outboxes.values() for one in outbox.held]
+        if held and time.monotonic() - self._renewed > RENEW:
+            self._renewed = time.monotonic()
+            await self.database.write(lambda store: store.deliveries.keep(held, self.clock.now()))
+
+    async def settled(self, at_most: float) -> None:
+        """Wait until no outbox holds anything, for so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(at_most):
+                for outbox in self.outboxes.values():
+                    await outbox.settled()
+
+    async def close(self) -> None:
+        """Send no more, once the calls in flight have ended; it may be called again."""
+        if not self._closed:
+            self._closed = True
+            await asyncio.gather(*(outbox.close() for outbox in self.outboxes.values()))
 
     async def send_due(self) -> int:
-        """Send one batch of what is due; return how many were claimed."""
-        if not await self.database.read(lambda store: store.deliveries.is_due(self.clock.now())):
+        """Deliver one batch of what is due, or hand it to the outboxes; how many were claimed."""
+        if self._closed:
             return 0
-        placed, calls, count = await self.database.write(self._claim)
-        for one in placed:
+        async with self._one_at_a_time:
+            now = self.clock.now()
+            if not await self.database.read(lambda store: store.deliveries.is_due(now)):
+                self._caught_up()
+                return 0
+            slots = {name: outbox.slots() for name, outbox in self.outboxes.items()}
+            batch = await self.database.write(lambda store: self._claim(store, slots))
+            for name, outbox in self.outboxes.items():
+                outbox.put(batch.errands.get(name, ()), batch.slots[name])
+            if not batch.replies:
+                self._caught_up()
+        for one in batch.placed:
             event = one.placed.event
             self.platforms[one.platform].publish(one.placed.chat_id, (event,))
-        for call in calls:
-            await self._call(call)
-        return count
+        return batch.count
 
-    def _claim(self, store: Store) -> tuple[list[_OnPage], list[_Call], int]:
+    def _caught_up(self) -> None:
+        """All replies that were left unsaid are in the outboxes: the newer ones follow them."""
+        early, self._early = self._early, None
+        self._put(early or ())
+
+    def _put(self, made: Sequence[tuple[str, Errand]]) -> None:
+        for platform, errand in made:
+            self.outboxes[platform].put([errand])
+
+    def _claim(self, store: Store, slots: Mapping[str, Slots]) -> _Batch:
         """Claim a batch. What goes on a web page is delivered by this very transaction."""
         now = self.clock.now()
         store.hold()  # one meeting, or broadcast, is loaded once for a whole batch
         store.deliveries.release_lapsed(now)
         claimed = store.deliveries.claim(now, BATCH)
-        chats = _chats(store, claimed)
-        placed: list[_OnPage] = []
-        calls: list[_Call] = []
+        chats = self._chats(store, claimed)
+        batch = _Batch(len(claimed), {name: one.copy() for name, one in slots.items()})
+        batch.replies = sum(one.kind is Kind.reply for one in claimed)
         for one in claimed:
             time.sleep(BREATH)
             try:
                 with store.savepoint():
-                    goes = self._place(store, one, chats.get(one.id), now)
+                    goes = self._place(store, one, chats.get(one.id), batch, now)
             except OperationalError:
                 raise
             except Exception:  # one that cannot be worded must not hold up the others
                 log.exception("delivery failed", delivery=one.id, notice=one.notice)
-                self._failed(store, one, Failure.unspeakable, now, final=False)
-                chats = _chats(store, claimed)  # what was undone let go of them
+                _unspeakable(store, one, now)
+                chats = self._chats(store, claimed)  # what was undone let go of them
                 continue
-            if isinstance(goes, _Call):
-                calls.append(goes)
+            if isinstance(goes, _OnPage):
+                batch.placed.append(goes)
             elif goes is not None:
-                placed.append(goes)
-        store.deliveries.place_on_pages([one.placed for one in placed])
-        store.conversations.await_numbers([one.awaited for one in placed if one.awaited])
-        return placed, calls, len(claimed)
+                batch.errands.setdefault(chats[one.id].platform, []).extend(goes)
+        store.deliveries.place_on_pages([one.placed for one in batch.placed])
+        store.conversations.await_numbers(batch.awaited)
+        store.deliveries.defer(batch.later)
+        return batch
 
     def _place(
-        self, store: Store, claimed: Claimed, chat: Chat | None, now: datetime
-    ) -> _Call | _OnPage | None:
+        self, store: Store, claimed: Claimed, chat: Chat | None, batch: _Batch, now: datetime
+    ) -> list[Errand] | _OnPage | None:
+        """Where one goes; None if nowhere, or not yet."""
+        if any(claimed.id in outbox for outbox in self.outboxes.values()):
+            return None  # its lease had lapsed, and is taken again
         if claimed.expires_at is not None and claimed.expires_at <= now:
             store.deliveries.expired(claimed.id, now)
             return None
@@ -143,20 +232,34 @@ class Sender:
         if chat is None or platform is None:
             store.deliveries.failed(claimed.id, Failure.no_chat, now)
             return None
+        if not platform.keeps_page:
+            if chat.state is not ChatState.active:
+                store.deliveries.failed(claimed.id, REASONS[chat.state], now)
+                return None
+            delay = batch.slots[chat.platform].delay(claimed.kind, claimed.notice_id)
+            if delay:
+                batch.later.append((claimed.id, now + timedelta(seconds=delay)))
+                return None
         outgoing = self._outgoing(store, claimed, chat, now)
         if outgoing is None:
             store.deliveries.expired(claimed.id, now)
             return None
-        body = outgoing.body
         if not platform.keeps_page:
-            store.deliveries.freeze(claimed.id, body, outgoing.subject)
-            return _Call(claimed, chat.id, chat.platform, chat.address, body)
+            made = errands(store, platform, claimed, chat, outgoing, now)
+            if claimed.body is None:  # else it was awaited from its first try
+                batch.awaited += [
+                    Awaited(chat.id, unsent(one.delivery_id, NOTICE))
+                    for one in made
+                    if one.call.operation is Operation.send and one.call.body.get("choices")
+                ]
+            return made
+        body = outgoing.body
         [event] = numbered(chat, [outgoing], now)
-        awaited = None
         if body.get("choices"):
             entry = [event.message, NOTICE, title(body), body["choices"]]
-            awaited = Awaited(chat.id, entry, edits=claimed.operation is Operation.edit)
-        return _OnPage(chat.platform, Placed(claimed.id, chat.id, event), awaited)
+            edits = claimed.operation is Operation.edit
+            batch.awaited.append(Awaited(chat.id, entry, edits=edits))
+        return _OnPage(chat.platform, Placed(claimed.id, chat.id, event))
 
     def _outgoing(
         self, store: Store, claimed: Claimed, chat: Chat, now: datetime
@@ -164,77 +267,43 @@ class Sender:
         """What goes out; None if it makes no sense any more.
 
         A notice is asked again at every try, but worded once: what was perhaps received is said in
-        the same words.
+        the same words. An edit that was overtaken by a newer one of its message is none any more.
         """
         body, operation, message = claimed.body, claimed.operation, claimed.message
+        if operation is Operation.edit and store.deliveries.is_overwritten(claimed, chat.id):
+            return None
         if claimed.notice is None:
             assert body is not None
             return Outgoing(body, operation, message)
-        if operation is Operation.edit and store.deliveries.is_overwritten(claimed, chat.id):
-            return None
-        person_id = claimed.person_id or store.people.of_chat(chat)
+        person_id = claimed.person_id
+        if person_id is None and chat.kind is ChatKind.direct:
+            person_id = store.people.of_chat(chat)
         recipient = Recipient(person_id, chat.id, now)
         reply = routing.NOTICES[claimed.notice](recipient, store, **claimed.arguments)
         if reply is None:
             return None
         if body is None:
-            language = store.people.get(person_id).language
+            language = self.settings.language
+            if person_id is not None:
+                language = store.people.get(person_id).language
             body = render(reply, texts_for(language, self.settings.zone))
         return Outgoing(body, operation, message, reply.shows)
 
-    async def _call(self, call: _Call) -> None:
-        claimed, platform = call.claimed, self.platforms[call.platform]
-        now = self.clock.now
-        try:
-            async with asyncio.timeout(PATIENCE):
-                message = await platform.call(
-                    claimed.operation, call.address, claimed.thread, call.body, claimed.message
-                )
-        except SendFailed as failure:
-            failed = failure
-        except TimeoutError:
-            failed = SendFailed(Failure.unreachable, final=False)
-        except Exception:
-            log.exception("platform failed", platform=call.platform, delivery=claimed.id)
-            failed = SendFailed(Failure.unreachable, final=False)
-        else:
-            await self.database.write(
-                lambda store: store.deliveries.sent(
-                    claimed.id, call.chat_id, call.body, message, now()
-                )
-            )
-            return
-
-        def note(store: Store) -> None:
-            if failed.reason is Failure.blocked:
-                store.people.mark_chat(call.chat_id, ChatState.blocked)
-            self._failed(store, claimed, failed.reason, now(), final=failed.final, wait=failed.wait)
-
-        await self.database.write(note)
-
-    def _failed(
-        self,
-        store: Store,
-        claimed: Claimed,
-        reason: Failure,
-        now: datetime,
-        *,
-        final: bool,
-        wait: float = 0,
-    ) -> None:
-        """Try again later, ever more rarely; in the end, say that it failed."""
-        if final or claimed.attempts >= MOST_TRIES:
-            store.deliveries.failed(claimed.id, reason, now)
-            return
-        backoff = min(timedelta(seconds=2**claimed.attempts), LONGEST_WAIT)
-        store.deliveries.retry(claimed.id, now + max(timedelta(seconds=wait), backoff))
+    def _chats(self, store: Store, claimed: list[Claimed]) -> dict[int, Chat]:
+        """Where each delivery goes, by its id; the chats are locked, in the order of their ids."""
+        people = [
+            one.person_id for one in claimed if one.chat_id is None and one.person_id is not None
+        ]
+        direct = store.people.direct_chats(people, self.platforms)
+        goes = {one.id: one.chat_id or direct.get(one.person_id or 0) for one in claimed}
+        store.people.load(people)
+        locked = store.people.lock_chats({chat for chat in goes.values() if chat is not None})
+        return {delivery: locked[chat] for delivery, chat in goes.items() if chat in locked}
 
 
-def _chats(store: Store, claimed: list[Claimed]) -> dict[int, Chat]:
-    """Where each delivery goes, by its id; the chats are locked, in the order of their ids."""
-    people = [one.person_id for one in claimed if one.chat_id is None and one.person_id is not None]
-    direct = store.people.direct_chats(people)
-    goes = {one.id: one.chat_id or direct.get(one.person_id or 0) for one in claimed}
-    store.people.load(people)
-    locked = store.people.lock_chats({chat for chat in goes.values() if chat is not None})
-    return {delivery: locked[chat] for delivery, chat in goes.items() if chat in locked}
+def _unspeakable(store: Store, claimed: Claimed, now: datetime) -> None:
+    """Try to word it again later, ever more rarely; in the end, say that it failed."""
+    if claimed.attempts >= MOST_TRIES:
+        store.deliveries.failed(claimed.id, Failure.unspeakable, now)
+    else:
+        store.deliveries.retry(claimed.id, now + backoff(claimed.attempts))

@@ -6,8 +6,8 @@ chat's lock, so that a reader "after n" never misses one.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Protocol, cast
+from datetime import datetime, timedelta
+from typing import Any, Protocol, cast
 
 from sqlalchemy import (
     ColumnElement,
@@ -29,7 +29,9 @@ from sqlalchemy.orm import Session, aliased
 from storage.base import execute
 from storage.conversations import Context
 from storage.deliveries.claiming import Claiming
+from storage.deliveries.marking import Marking
 from storage.deliveries.model import (
+    Born,
     Claimed,
     Delivery,
     DeliveryState,
@@ -40,13 +42,17 @@ from storage.deliveries.model import (
     Outgoing,
     PageEvent,
     Placed,
+    Sent,
     subject,
 )
 from storage.deliveries.notifying import ON_THEIR_WAY, Notifying, newest_of
+from storage.deliveries.queueing import Queueing
+from storage.deliveries.standing import Standing
 from storage.people import Chat
 from storage.types import Instant, Named
 
 __all__ = [
+    "Born",
     "Claimed",
     "Deliveries",
     "Delivery",
@@ -58,12 +64,15 @@ __all__ = [
     "Outgoing",
     "PageEvent",
     "Placed",
+    "Sent",
     "Taken",
     "numbered",
     "subject",
 ]
 
 Taken = dict[int, set[str]]  # messages taken back, by chat
+DELETABLE = timedelta(hours=48)  # after which Telegram deletes no message of ours
+MOST_DELETED = 100  # a second is spent for each
 
 _chats, _deliveries = cast(Table, Chat.__table__), cast(Table, Delivery.__table__)
 _body = _deliveries.c.body.type
@@ -113,12 +122,17 @@ def numbered(chat: Counters, outgoing: Sequence[Outgoing], now: datetime) -> tup
     return tuple(events)
 
 
-class Deliveries(Claiming, Notifying):
-    """Queries of deliveries. `queued` says that this transaction left something to send."""
+class Deliveries(Claiming, Marking, Notifying, Queueing, Standing):
+    """Queries of deliveries.
+
+    Attributes:
+        queued: this transaction left something to send.
+        taken_back: it took something back, or erased it, that is perhaps on its way.
+    """
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.queued = False
+        self.queued = self.taken_back = False
 
     def put_on_pages(self, pages: Sequence[tuple[Context, Sequence[PageEvent]]]) -> None:
         """Deliver numbered replies to the web pages of some chats; keep the chats' counters."""
@@ -168,19 +182,51 @@ class Deliveries(Claiming, Notifying):
         if rows:
             execute(self.session, _place, rows)
 
-    def forget_messages(self, chat_id: int) -> list[str]:
-        """Erase the bodies of a chat's messages; return those that the page still shows."""
-        shown = select(Delivery.message).where(
-            Delivery.chat_id == chat_id, Delivery.operation == Operation.send
+    def forget_messages(self, chat_id: int, now: datetime) -> list[str]:
+        """Erase what was said in a chat; replies that are on their way there are taken back.
+
+        Where a platform has to be called, the newest messages are deleted, as notices are sent:
+        what is said now does not wait for that. Nothing is deleted twice.
+
+        Returns:
+            The messages that a page still shows.
+        """
+        here = Delivery.chat_id == chat_id
+        on_page = self._not_deleted(here & (Delivery.state == DeliveryState.on_page))
+        called = here & (Delivery.state == DeliveryState.sent)
+        newest = self._not_deleted(called & (Delivery.done_at > now - DELETABLE))[:MOST_DELETED]
+        saying = here & (Delivery.kind == Kind.reply) & (Delivery.operation != Operation.delete)
+        nothing: dict[str, Any] = {"body": {}, "subject": None}
+        cancelled = {"state": DeliveryState.cancelled, "done_at": now}
+        for which, blank in (
+            (here & Delivery.message.in_([*on_page, *newest]), {"subject": None}),
+            (here & Delivery.state.not_in(ON_THEIR_WAY), {"body": {}}),
+            (saying & Delivery.state.in_(ON_THEIR_WAY), nothing | cancelled),
+        ):
+            statement = update(Delivery).where(which).values(**blank)
+            self.session.execute(statement.execution_options(synchronize_session=False))
+        self.taken_back = True
+        if newest:
+            deleted = [Outgoing({}, Operation.delete, message) for message in newest]
+            self.add(chat_id, "", deleted, now, kind=Kind.notice)
+            self.queued = True
+        return on_page
+
+    def _not_deleted(self, which: ColumnElement[bool]) -> list[str]:
+        """Messages that were not deleted, nor are about to be; the newest first."""
+        other = aliased(Delivery)
+        deleted = select(other.id).where(
+            other.chat_id == Delivery.chat_id,
+            other.message == Delivery.message,
+            other.operation == Operation.delete,
         )
-        messages = [message for message in self.session.scalars(shown) if message is not None]
-        self.session.execute(
-            update(Delivery)
-            .where(Delivery.chat_id == chat_id, Delivery.state == DeliveryState.on_page)
-            .values(body={})
-            .execution_options(synchronize_session=False)
+        wanted = (
+            select(Delivery.message)
+            .where(which, Delivery.message.is_not(None), ~deleted.exists())
+            .group_by(Delivery.message)
+            .order_by(func.max(Delivery.id).desc())
         )
-        return messages
+        return [message for message in self.session.scalars(wanted) if message is not None]
 
     def take_back(self, subjects: Sequence[str], now: datetime) -> Taken:
         """Erase what shows some things: it goes from where it stands, and what waits is kept."""
@@ -201,6 +247,7 @@ class Deliveries(Claiming, Notifying):
         return self._take_back(shown & or_(Delivery.message.is_(None), place.not_in(stays)), now)
 
     def _take_back(self, which: ColumnElement[bool], now: datetime) -> Taken:
+        self.taken_back = True
         cancelled = literal(DeliveryState.cancelled, Named(DeliveryState))
         erased = self.session.execute(
             update(Delivery)
@@ -221,29 +268,10 @@ class Deliveries(Claiming, Notifying):
         taken: Taken = defaultdict(set)
         for (chat_id, thread), messages in places.items():
             gone = [Outgoing({}, Operation.delete, message) for message in sorted(messages)]
-            self.queue(chat_id, thread, gone, now)
+            self.add(chat_id, thread, gone, now)
+            self.queued = True
             taken[chat_id] |= messages
         return taken
-
-    def queue(self, chat_id: int, thread: str, outgoing: Sequence[Outgoing], now: datetime) -> None:
-        """Queue replies for a platform that has to be called."""
-        rows = [
-            {
-                "chat_id": chat_id,
-                "thread": thread,
-                "kind": Kind.reply,
-                "operation": one.operation,
-                "state": DeliveryState.waiting,
-                "due_at": now,
-                "attempts": 0,
-                "body": one.body,
-                "message": one.message,
-                "subject": one.subject,
-            }
-            for one in outgoing
-        ]
-        execute(self.session, _insert, rows)
-        self.queued = True
 
     def page_events(self, chat_id: int, after: int, at_most: int = 200) -> list[PageEvent]:
         """The events of a web chat after number `after`, in order."""
@@ -264,3 +292,4 @@ class Deliveries(Claiming, Notifying):
     def forget_person(self, person_id: int) -> None:
         """Drop what was, or was to be, said to a person."""
         self.session.execute(delete(Delivery).where(Delivery.person_id == person_id))
+        self.taken_back = True

@@ -4,17 +4,19 @@ A person's reply goes before a notice, a notice before a reminder; what is left 
 the broadcasts under way, an equal share to each.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
 from sqlalchemy import (
-    Integer,
-    String,
     Table,
+    and_,
     bindparam,
+    case,
+    false,
     func,
-    insert,
     literal,
+    null,
     or_,
     select,
     text,
@@ -35,11 +37,11 @@ from storage.deliveries.model import (
     Failure,
     Kind,
     Notice,
-    Operation,
 )
 from storage.types import Instant, Named
 
 LEASE = timedelta(minutes=2)
+AT_ONCE = 500  # ids in one statement
 IN_ORDER = (Kind.reply, Kind.notice, Kind.reminder)
 
 _rows = cast(Table, Delivery.__table__)
@@ -62,7 +64,8 @@ _due_of_broadcast = (
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
 )
-_leaving = select(Broadcast.notice_id).where(
+# The notices of the broadcasts that are leaving.
+LEAVING = select(Broadcast.notice_id).where(
     text("state IN ('confirmed', 'leaving', 'paused')"),
     Broadcast.state == BroadcastState.leaving,
     Broadcast.notice_id.is_not(None),
@@ -93,7 +96,27 @@ _notices = select(Notice.id, Notice.name, Notice.arguments).where(
     Notice.id.in_(bindparam("ids", expanding=True))
 )
 _lapsed = (text(LEASED), _rows.c.leased_until <= _moment)
-_release = update(_rows).where(*_lapsed).values(state=DeliveryState.waiting)
+# Of a broadcast, what was being called for is in doubt, and not sent again: it says so.
+_in_doubt = and_(_rows.c.kind == Kind.broadcast, _rows.c.calling)
+_released = {
+    "state": case(
+        (_in_doubt, literal(DeliveryState.failed, Named(DeliveryState))),
+        else_=literal(DeliveryState.waiting, Named(DeliveryState)),
+    ),
+    "failure": case((_in_doubt, literal(Failure.in_doubt, Named(Failure))), else_=null()),
+    "done_at": case((_in_doubt, _moment), else_=null()),
+    "calling": false(),
+    # Whoever died was not stopped by this one: a try that nobody saw the end of is none.
+    "attempts": case((_rows.c.attempts > 0, _rows.c.attempts - 1), else_=0),
+}
+_release = update(_rows).where(*_lapsed).values(**_released)
+_release_all = update(_rows).where(text(LEASED)).values(**_released)
+_due_now = update(_rows).where(text(WAITING), _rows.c.kind == Kind.reply).values(due_at=_moment)
+_keep = (
+    update(_rows)
+    .where(_rows.c.id.in_(bindparam("ids", expanding=True)), text(LEASED))
+    .values(leased_until=bindparam("until", type_=Instant()))
+)
 _any_due = select(
     or_(
         *(
@@ -103,9 +126,7 @@ _any_due = select(
             for kind in IN_ORDER
         ),
         select(Delivery.id)
-        .where(
-            text(WAITING_BROADCAST), Delivery.notice_id.in_(_leaving), Delivery.due_at <= _moment
-        )
+        .where(text(WAITING_BROADCAST), Delivery.notice_id.in_(LEAVING), Delivery.due_at <= _moment)
         .exists(),
         select(_rows.c.id).where(*_lapsed).exists(),
     )
@@ -116,62 +137,14 @@ _firsts = union_all(
         for kind in IN_ORDER
     ),
     select(func.min(Delivery.due_at)).where(
-        text(WAITING_BROADCAST), Delivery.notice_id.in_(_leaving)
+        text(WAITING_BROADCAST), Delivery.notice_id.in_(LEAVING)
     ),
 ).subquery()
 _first = select(func.min(_firsts.c.due))
-_taken_back = (_rows.c.state == DeliveryState.cancelled) & (_rows.c.kind != Kind.broadcast)
-_one = (_rows.c.id == bindparam("delivery")) & ~_taken_back
-_done = {"done_at": _moment}
-_sent = (
-    update(_rows)
-    .where(_one)
-    .values(
-        chat_id=bindparam("chat"),
-        body=bindparam("words"),
-        state=DeliveryState.sent,
-        message=bindparam("sent_as"),
-        **_done,
-    )
-)
-_delete_late = insert(_rows).from_select(
-    ["chat_id", "thread", "kind", "operation", "state", "due_at", "attempts", "message"],
-    select(
-        bindparam("chat", type_=Integer()),
-        _rows.c.thread,
-        _rows.c.kind,
-        literal(Operation.delete, Named(Operation)),
-        literal(DeliveryState.waiting, Named(DeliveryState)),
-        _moment,
-        literal(0),
-        bindparam("sent_as", type_=String()),
-    ).where(_rows.c.id == bindparam("delivery"), _taken_back),
-)
-_freeze = (
-    update(_rows)
-    .where(_one)
-    .values(body=bindparam("words"), subject=func.coalesce(bindparam("shown"), _rows.c.subject))
-)
-_later = select(
-    select(_rows.c.id)
-    .where(
-        _rows.c.chat_id == bindparam("chat"),
-        _rows.c.message == bindparam("edited"),
-        _rows.c.id > bindparam("delivery"),
-    )
-    .exists()
-)
-_fail = (
-    update(_rows)
-    .where(_one)
-    .values(state=DeliveryState.failed, failure=bindparam("reason"), **_done)
-)
-_expire = update(_rows).where(_one).values(state=DeliveryState.expired, **_done)
-_retry = update(_rows).where(_one).values(state=DeliveryState.waiting, due_at=_moment)
 
 
 class Claiming:
-    """The part of `Deliveries` that the sender uses. Its statements are built once."""
+    """The part of `Deliveries` that takes what is due. Its statements are built once."""
 
     session: Session
 
@@ -196,7 +169,7 @@ class Claiming:
             if room := at_most - len(ids):
                 given = {"kind": kind, "moment": now, "most": room}
                 ids += execute(self.session, _due, given).scalars()
-        leaving = execute(self.session, _leaving).scalars().all()
+        leaving = execute(self.session, LEAVING).scalars().all()
         for left, notice in zip(range(len(leaving), 0, -1), leaving, strict=True):
             if share := -(-(at_most - len(ids)) // left):
                 given = {"notice": notice, "moment": now, "most": share}
@@ -204,34 +177,23 @@ class Claiming:
         return ids
 
     def release_lapsed(self, now: datetime) -> None:
-        """Put back what a dead process had claimed."""
+        """Put back what a dead process had claimed; what is in doubt of a broadcast has failed."""
         execute(self.session, _release, {"moment": now})
 
-    def sent(
-        self, delivery_id: int, chat_id: int, body: dict[str, Any], message: str, now: datetime
-    ) -> None:
-        """Note that it was sent; if it was taken back on its way, have it deleted."""
-        given = {"chat": chat_id, "words": body, "sent_as": message, "moment": now}
-        self._mark(_sent, delivery_id, **given)
-        self._mark(_delete_late, delivery_id, chat=chat_id, sent_as=message, moment=now)
+    def release_all(self, now: datetime) -> None:
+        """As `release_lapsed`, of all that is leased: for the only process, when it starts.
 
-    def freeze(self, delivery_id: int, body: dict[str, Any], subject: str | None) -> None:
-        """Keep the words of a claimed notice, so that it says the same if it is sent again."""
-        self._mark(_freeze, delivery_id, words=body, shown=subject)
+        All replies are due at once, so that they are claimed in the order in which they were given,
+        also those that were to be tried again later: nobody holds up their chats any more.
+        """
+        execute(self.session, _release_all, {"moment": now})
+        execute(self.session, _due_now, {"moment": now})
 
-    def is_overwritten(self, edit: Claimed, chat_id: int) -> bool:
-        """Whether the message that an edit is for was changed since the edit was made."""
-        given = {"chat": chat_id, "edited": edit.message, "delivery": edit.id}
-        return bool(execute(self.session, _later, given).scalar())
-
-    def failed(self, delivery_id: int, reason: Failure, now: datetime) -> None:
-        self._mark(_fail, delivery_id, reason=reason, moment=now)
-
-    def expired(self, delivery_id: int, now: datetime) -> None:
-        self._mark(_expire, delivery_id, moment=now)
-
-    def retry(self, delivery_id: int, due_at: datetime) -> None:
-        self._mark(_retry, delivery_id, moment=due_at)
+    def keep(self, delivery_ids: Sequence[int], now: datetime) -> None:
+        """Lease again what this process still holds."""
+        for start in range(0, len(delivery_ids), AT_ONCE):
+            some = list(delivery_ids[start : start + AT_ONCE])
+            execute(self.session, _keep, {"ids": some, "until": now + LEASE})
 
     def is_due(self, now: datetime) -> bool:
         """Whether anything waits to be sent, or was left half sent."""
@@ -240,14 +202,12 @@ class Claiming:
     def next_due(self) -> datetime | None:
         return cast("datetime | None", execute(self.session, _first).scalar())
 
-    def _mark(self, statement: Any, delivery_id: int, **given: Any) -> None:
-        execute(self.session, statement, {"delivery": delivery_id, **given})
-
 
 def _claimed(row: Any, notices: dict[int, tuple[str, dict[str, Any]]]) -> Claimed:
     name, arguments = notices.get(row.notice_id, (None, {}))
     return Claimed(
         id=row.id,
+        notice_id=row.notice_id,
         notice=name,
         arguments=arguments,
         person_id=row.person_id,

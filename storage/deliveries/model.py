@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storage.base import Base
@@ -54,7 +54,10 @@ class Failure(StrEnum):
     """The named reasons for which a delivery fails."""
 
     no_chat = "no_chat"
-    blocked = "blocked"
+    blocked = "blocked"  # by the person, who may also have stopped the bot
+    deleted = "deleted"  # the account is no more
+    removed = "removed"  # from a group
+    not_found = "not_found"  # the platform knows no such chat
     refused = "refused"
     unreachable = "unreachable"
     in_doubt = "in_doubt"
@@ -77,7 +80,8 @@ class Delivery(Base):
 
     `subject` names what it shows, if that may have to be taken back or redrawn: a report, a thread
     with the secretariat, a broadcast, a person, or a group whose people it names; `thread` is where
-    in a chat it is said.
+    in a chat it is said. `calling`: a platform is about to be called for this part of a broadcast,
+    or is being called; if the process dies meanwhile, nobody knows whether it was sent.
     """
 
     __tablename__ = "deliveries"
@@ -130,6 +134,7 @@ class Delivery(Base):
     expires_at: Mapped[datetime | None] = mapped_column(Instant)
     leased_until: Mapped[datetime | None] = mapped_column(Instant)
     attempts: Mapped[int] = mapped_column(default=0)
+    calling: Mapped[bool] = mapped_column(default=False, server_default=false())
     failure: Mapped[Failure | None] = mapped_column(Named(Failure))
     body: Mapped[dict[str, Any] | None] = mapped_column(EncryptedJSON("deliveries.body"))
     message: Mapped[str | None] = mapped_column(String(120))
@@ -154,6 +159,23 @@ class Outgoing:
 
 
 @dataclass(frozen=True)
+class Born:
+    """A reply that is leased to this process from its birth, which sends it without claiming it.
+
+    Attributes:
+        address, thread: where, as the platform knows them.
+    """
+
+    delivery_id: int
+    chat_id: int
+    platform: str
+    address: str
+    thread: str
+    in_group: bool
+    outgoing: Outgoing
+
+
+@dataclass(frozen=True)
 class PageEvent:
     """One event of a web chat, as kept."""
 
@@ -170,6 +192,7 @@ class Claimed:
     """A due delivery that this process now owns."""
 
     id: int
+    notice_id: int | None
     notice: str | None
     arguments: dict[str, Any]
     person_id: int | None
@@ -181,6 +204,15 @@ class Claimed:
     message: str | None
     expires_at: datetime | None
     attempts: int
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A delivery that a platform took: the chat it went to, and its message there."""
+
+    delivery_id: int
+    chat_id: int
+    message: str
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,207 @@
+"""What becomes of a claimed delivery: worded, about to be called for, sent, or put back."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import (
+    Integer,
+    String,
+    Table,
+    bindparam,
+    case,
+    false,
+    func,
+    insert,
+    literal,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.orm import Session, aliased
+
+from storage.base import execute
+from storage.deliveries.claiming import LEASE, LEAVING
+from storage.deliveries.model import (
+    Claimed,
+    Delivery,
+    DeliveryState,
+    Failure,
+    Kind,
+    Operation,
+    Sent,
+)
+from storage.types import EncryptedJSON, Instant, Named
+
+_rows = cast(Table, Delivery.__table__)
+_moment = bindparam("moment", type_=Instant())
+_ids = _rows.c.id.in_(bindparam("ids", expanding=True))
+_taken_back = (_rows.c.state == DeliveryState.cancelled) & (_rows.c.kind != Kind.broadcast)
+_one = (_rows.c.id == bindparam("delivery")) & ~_taken_back
+_held = _rows.c.state == DeliveryState.sending
+_on_its_way = _rows.c.state.in_((DeliveryState.waiting, DeliveryState.sending))
+_ended = {"done_at": _moment, "calling": false()}
+_put_back = {"state": DeliveryState.waiting, "due_at": _moment, "calling": false()}
+_freeze = (
+    update(_rows)
+    .where(_one)
+    .values(body=bindparam("words"), subject=func.coalesce(bindparam("shown"), _rows.c.subject))
+)
+_later = select(
+    select(_rows.c.id)
+    .where(
+        _rows.c.chat_id == bindparam("chat"),
+        _rows.c.message == bindparam("edited"),
+        _rows.c.id > bindparam("delivery"),
+    )
+    .exists()
+)
+_begin = (
+    update(_rows)
+    .where(_ids, _held, _rows.c.notice_id.in_(LEAVING))
+    .values(calling=true(), leased_until=bindparam("until", type_=Instant()))
+    .returning(_rows.c.id)
+)
+_still_held = select(_rows.c.id).where(_ids, _held)
+_undo = update(_rows).where(_ids, _held).values(calling=false())
+_sent = (
+    update(_rows)
+    .where(_one)
+    .values(
+        chat_id=bindparam("chat"),
+        state=DeliveryState.sent,
+        failure=None,
+        message=bindparam("sent_as"),
+        **_ended,
+    )
+)
+_came_late = select(_rows.c.id).where(_ids, _taken_back)
+_delete_late = insert(_rows).from_select(
+    ["chat_id", "thread", "kind", "operation", "state", "due_at", "attempts", "body", "message"],
+    select(
+        bindparam("chat", type_=Integer()),
+        _rows.c.thread,
+        _rows.c.kind,
+        literal(Operation.delete, Named(Operation)),
+        literal(DeliveryState.waiting, Named(DeliveryState)),
+        _moment,
+        literal(0),
+        literal({}, EncryptedJSON("deliveries.body")),
+        bindparam("sent_as", type_=String()),
+    ).where(_rows.c.id == bindparam("delivery")),
+)
+_fail = (
+    update(_rows)
+    .where(_one)
+    .values(state=DeliveryState.failed, failure=bindparam("reason"), **_ended)
+)
+_fail_chat = (
+    update(_rows)
+    .where(_rows.c.chat_id == bindparam("chat"), _on_its_way)
+    .values(state=DeliveryState.failed, failure=bindparam("reason"), **_ended)
+)
+_other = aliased(Delivery)
+_move = (
+    update(_rows)
+    .where(
+        _rows.c.chat_id == bindparam("chat"),
+        _on_its_way,
+        ~select(_other.id)
+        .where(_other.chat_id == bindparam("to"), _other.notice_id == _rows.c.notice_id)
+        .exists(),
+    )
+    .values(chat_id=bindparam("to"))
+)
+_expire = update(_rows).where(_one).values(state=DeliveryState.expired, **_ended)
+_retry = update(_rows).where(_one, _held).values(**_put_back)
+# A try that was none is taken off again.
+_untried = case((_rows.c.attempts > 0, _rows.c.attempts - 1), else_=0)
+_defer = (
+    update(_rows)
+    .where(_rows.c.id == bindparam("delivery"), _held)
+    .values(attempts=_untried, **_put_back)
+)
+_reword = (
+    update(_rows)
+    .where(_rows.c.id == bindparam("delivery"), _rows.c.notice_id.is_not(None))
+    .values(body=literal(None, EncryptedJSON("deliveries.body")))
+)
+
+
+class Marking:
+    """The part of `Deliveries` that notes how it went. Its statements are built once."""
+
+    session: Session
+
+    def freeze(self, delivery_id: int, body: dict[str, Any], subject: str | None) -> None:
+        """Keep the words of a claimed notice, so that it says the same if it is sent again."""
+        self._mark(_freeze, delivery_id, words=body, shown=subject)
+
+    def reword(self, delivery_id: int) -> None:
+        """Drop the words of a notice that nobody received: it goes elsewhere."""
+        self._mark(_reword, delivery_id)
+
+    def is_overwritten(self, edit: Claimed, chat_id: int) -> bool:
+        """Whether the message that an edit is for was changed since the edit was made."""
+        given = {"chat": chat_id, "edited": edit.message, "delivery": edit.id}
+        return bool(execute(self.session, _later, given).scalar())
+
+    def still_held(self, delivery_ids: Sequence[int]) -> set[int]:
+        """Which of some leased deliveries are still there, and were not taken back."""
+        return set(execute(self.session, _still_held, {"ids": delivery_ids}).scalars())
+
+    def begin_calls(self, delivery_ids: Sequence[int], now: datetime) -> set[int]:
+        """Note that a platform is about to be called for parts of broadcasts.
+
+        Returns:
+            Those that are still wanted: held, of a broadcast that is leaving.
+        """
+        given = {"ids": delivery_ids, "until": now + LEASE}
+        return set(execute(self.session, _begin, given).scalars())
+
+    def undo_calls(self, delivery_ids: Sequence[int]) -> None:
+        """Note that the platform was not called for some after all, or certainly took nothing."""
+        execute(self.session, _undo, {"ids": delivery_ids})
+
+    def sent(self, done: Sequence[Sent], now: datetime) -> None:
+        """Note what was sent; if it was taken back on its way, have it deleted."""
+        rows = {
+            one.delivery_id: {
+                "delivery": one.delivery_id,
+                "chat": one.chat_id,
+                "sent_as": one.message,
+                "moment": now,
+            }
+            for one in done
+        }
+        execute(self.session, _sent, list(rows.values()))
+        late = execute(self.session, _came_late, {"ids": list(rows)}).scalars().all()
+        for delivery in late:
+            execute(self.session, _delete_late, rows[delivery])
+
+    def failed(self, delivery_id: int, reason: Failure, now: datetime) -> None:
+        self._mark(_fail, delivery_id, reason=reason, moment=now)
+
+    def fail_chat(self, chat_id: int, reason: Failure, now: datetime) -> None:
+        """End all that is on its way to a chat."""
+        execute(self.session, _fail_chat, {"chat": chat_id, "reason": reason, "moment": now})
+
+    def move(self, chat_id: int, to: int, now: datetime) -> None:
+        """Have what is on its way to a chat go to another, unless it is told the same already."""
+        execute(self.session, _move, {"chat": chat_id, "to": to})
+        self.fail_chat(chat_id, Failure.removed, now)
+
+    def expired(self, delivery_id: int, now: datetime) -> None:
+        self._mark(_expire, delivery_id, moment=now)
+
+    def retry(self, delivery_id: int, due_at: datetime) -> None:
+        self._mark(_retry, delivery_id, moment=due_at)
+
+    def defer(self, due: Sequence[tuple[int, datetime]]) -> None:
+        """Put back deliveries for which no platform was called, each with when it is due."""
+        if due:
+            rows = [{"delivery": delivery, "moment": moment} for delivery, moment in due]
+            execute(self.session, _defer, rows)
+
+    def _mark(self, statement: Any, delivery_id: int, **given: Any) -> None:
+        execute(self.session, statement, {"delivery": delivery_id, **given})
