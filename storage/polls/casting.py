@@ -1,6 +1,6 @@
 """Casting ballots: which ones a person may cast, and one ballot for each elector."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -66,6 +66,22 @@ class Cast:
     overruled: list[tuple[int, str]]
 
 
+@dataclass(frozen=True)
+class Press:
+    """An option chosen by a person.
+
+    Attributes:
+        received_at: decides whether the poll was open.
+        as_member: whether the person is signed in; if not, they only have a voice in public
+            consultations.
+    """
+
+    person_id: int
+    option: int
+    received_at: datetime
+    as_member: bool
+
+
 class Closed(Exception):
     """The poll takes no ballot received at that time, or was cancelled."""
 
@@ -87,8 +103,8 @@ class WrongChoice(Exception):
 
 
 def _voices() -> Any:
-    """A person's own ballot and those of their organisations, each found by an index."""
-    person: BindParameter[int] = bindparam("person")
+    """Some people's own ballots and those of their organisations, each found by an index."""
+    people: BindParameter[Sequence[int]] = bindparam("people", expanding=True)
     moment = bindparam("moment", type_=Instant())
     seat = (
         Elector.id,
@@ -101,15 +117,15 @@ def _voices() -> Any:
     )
     in_poll = Elector.poll_id == bindparam("poll")
     own = (
-        select(*seat, type_coerce(null(), Named(MandateKind)))
+        select(Elector.person_id, *seat, type_coerce(null(), Named(MandateKind)))
         .outerjoin(Ballot, Ballot.elector_id == Elector.id)
-        .where(in_poll, Elector.person_id == person)
+        .where(in_poll, Elector.person_id.in_(people))
     )
     for_others = (
-        select(*seat, Mandate.kind)
+        select(Mandate.person_id, *seat, Mandate.kind)
         .join(Mandate, Mandate.organisation_id == Elector.organisation_id)
         .outerjoin(Ballot, Ballot.elector_id == Elector.id)
-        .where(in_poll, Mandate.person_id == person, Mandate.active(moment))
+        .where(in_poll, Mandate.person_id.in_(people), Mandate.active(moment))
     )
     return union_all(own, for_others).order_by(Elector.id)
 
@@ -149,15 +165,21 @@ class Casting:
 
     def voices(self, poll_id: int, person_id: int, now: datetime) -> list[Voice]:
         """The ballots in which a person has a say: their own, and those of their organisations."""
-        rows = execute(
-            self.session, _voices_of, {"poll": poll_id, "person": person_id, "moment": now}
-        )
-        found: dict[int, Voice] = {}
-        for elector, organisation, college, weight, choices, cast_by, reason, mandate in rows:
-            mine = choices is not None and cast_by == person_id
+        return self._voices_of(poll_id, [person_id], now)[person_id]
+
+    def _voices_of(
+        self, poll_id: int, people: Collection[int], now: datetime
+    ) -> dict[int, list[Voice]]:
+        """The ballots in which each of some people has a say, in one statement."""
+        given = {"poll": poll_id, "people": list(people), "moment": now}
+        found: dict[int, dict[int, Voice]] = {person: {} for person in people}
+        for person, *seat, mandate in execute(self.session, _voices_of, given):
+            elector, organisation, college, weight, choices, cast_by, reason = seat
+            mine = choices is not None and cast_by == person
             may_cast = mandate is not MandateKind.substitute or choices is None or mine
-            if elector not in found or may_cast:  # one may be delegate and substitute at once
-                found[elector] = Voice(
+            # One may be delegate and substitute at once.
+            if elector not in found[person] or may_cast:
+                found[person][elector] = Voice(
                     elector,
                     organisation,
                     college,
@@ -168,7 +190,32 @@ class Casting:
                     mine,
                     may_cast,
                 )
-        return list(found.values())
+        return {person: list(voices.values()) for person, voices in found.items()}
+
+    def press_together(self, poll_id: int, presses: Sequence[Press]) -> list[Cast | None]:
+        """Cast at once the ballots of people who have only their own, and choose one option.
+
+        Returns:
+            What each press did; None for one that has to be done by itself.
+        """
+        poll = self._locked(poll_id)
+        people = {one.person_id for one in presses}
+        if poll is None or poll.several or len(people) < len(presses):
+            return [None] * len(presses)
+        known = self._voices_of(poll_id, people, presses[0].received_at)
+        done: list[Cast | None] = []
+        rows: list[dict[str, Any]] = []
+        for press in presses:
+            voices, cast = known[press.person_id], None
+            is_alone = len(voices) == 1 and voices[0].organisation_id is None
+            why_not = _why_not_open(poll, press.received_at, press.as_member)
+            if is_alone and why_not is None and _fits(poll, [press.option]):
+                cast = _counted(poll, voices, press.person_id, bits([press.option]))
+                rows += _ballots(cast, press.person_id, press.received_at)
+            done.append(cast)
+        if rows:
+            execute(self.session, _upsert(dialect_of(self.session)), rows)
+        return done
 
     def press(
         self,
@@ -228,7 +275,7 @@ class Casting:
         )
         return int(explained.rowcount)  # type: ignore[attr-defined]
 
-    def _open(self, poll_id: int, received_at: datetime, as_member: bool) -> Poll:
+    def _locked(self, poll_id: int) -> Poll | None:
         """The poll, locked against closing.
 
         The lock is taken once for all the votes of a transaction. A savepoint that is undone gives
@@ -238,13 +285,18 @@ class Casting:
         if poll is None or poll not in self.session:
             lock = {"read": True, "key_share": True}
             poll = self.session.get(Poll, poll_id, with_for_update=lock)
-            if poll is None:
-                raise NotElector
-            self._held[poll_id] = poll
-        if not as_member and poll.electorate is not Electorate.public:
-            raise NotSignedIn
-        if poll.closed_at is not None or not poll.opened_at <= received_at < poll.closes_at:
-            raise Closed
+            if poll is not None:
+                self._held[poll_id] = poll
+        return poll
+
+    def _open(self, poll_id: int, received_at: datetime, as_member: bool) -> Poll:
+        """The poll, locked, if it is open to whoever presses."""
+        poll = self._locked(poll_id)
+        if poll is None:
+            raise NotElector
+        why_not = _why_not_open(poll, received_at, as_member)
+        if why_not is not None:
+            raise why_not
         return poll
 
     def _open_to(
@@ -280,27 +332,10 @@ class Casting:
     ) -> Cast:
         if not _fits(poll, options):
             raise WrongChoice
-        choices = bits(options)
-        rows = [
-            {
-                "elector_id": one.elector_id,
-                "poll_id": poll.id,
-                "college": one.college,
-                "weight": one.weight,
-                "choices": choices,
-                "cast_by": person_id,
-                "received_at": received_at,
-            }
-            for one in voices
-            if one.may_cast
-        ]
+        cast = _counted(poll, voices, person_id, bits(options))
+        rows = _ballots(cast, person_id, received_at)
         execute(self.session, _upsert(dialect_of(self.session)), rows)
-        overruled = [
-            (one.cast_by, one.organisation_id)
-            for one in voices
-            if one.awaits and one.cast_by is not None and one.organisation_id is not None
-        ]
-        return Cast(poll, [_after(one, choices, person_id) for one in voices], overruled)
+        return cast
 
     def _join(self, poll_id: int, person_id: int) -> Voice:
         """Make the elector of a public consultation at their first vote."""
@@ -313,6 +348,41 @@ class Casting:
         )
         elector = self.session.execute(wanted).scalar_one()
         return Voice(elector, None, PERSONS, 1, None, None, None, mine=False, may_cast=True)
+
+
+def _why_not_open(poll: Poll, received_at: datetime, as_member: bool) -> Exception | None:
+    if not as_member and poll.electorate is not Electorate.public:
+        return NotSignedIn()
+    if poll.closed_at is not None or not poll.opened_at <= received_at < poll.closes_at:
+        return Closed()
+    return None
+
+
+def _counted(poll: Poll, voices: list[Voice], person_id: int, choices: int) -> Cast:
+    """What casting the ballots that a person may cast comes to."""
+    overruled = [
+        (one.cast_by, one.organisation_id)
+        for one in voices
+        if one.awaits and one.cast_by is not None and one.organisation_id is not None
+    ]
+    return Cast(poll, [_after(one, choices, person_id) for one in voices], overruled)
+
+
+def _ballots(cast: Cast, person_id: int, received_at: datetime) -> list[dict[str, Any]]:
+    """The ballots of what was cast, as rows."""
+    return [
+        {
+            "elector_id": one.elector_id,
+            "poll_id": cast.poll.id,
+            "college": one.college,
+            "weight": one.weight,
+            "choices": one.choices,
+            "cast_by": person_id,
+            "received_at": received_at,
+        }
+        for one in cast.voices
+        if one.may_cast
+    ]
 
 
 def _after(voice: Voice, choices: int, person_id: int) -> Voice:

@@ -103,6 +103,11 @@ class Counting:
             colleges=colleges,
         )
 
+    def ballots(self, poll_id: int) -> int:
+        """How many ballots there are, by an index: of many, much faster than `turnout`."""
+        counted = select(func.count()).where(Ballot.poll_id == poll_id)
+        return int(self.session.execute(counted).scalar_one())
+
     def turnout(self, poll_id: int) -> Turnout:
         """How many have voted so far."""
         is_person = Elector.organisation_id.is_(None)

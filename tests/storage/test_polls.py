@@ -9,13 +9,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event
+from sqlalchemy import event, select
 
 from storage.database import Database
 from storage.grants import Role
 from storage.organisations import MandateKind, OrganisationName
 from storage.polls import (
+    Ballot,
     Closed,
+    Elector,
     Electorate,
     NotElector,
     NotSignedIn,
@@ -25,6 +27,7 @@ from storage.polls import (
     bits,
     chosen,
 )
+from storage.polls import Press as OnePress
 from storage.store import Store
 
 SECRET = "a secret of the tests, long enough to be taken"  # that of the template
@@ -307,6 +310,79 @@ def test_votes_of_one_transaction_see_a_closing_among_them(db: Database) -> None
             store.polls.press(poll.id, third, 0, NOW, as_member=True)
 
     db.write_now(vote_vote_close_vote)
+
+
+rarely, mostly = st.sampled_from([False] * 9 + [True]), st.sampled_from([True] * 9 + [False])
+options = st.sampled_from([0, 1, 2, 3] * 3 + [4])  # of which the last is none
+one_press = st.tuples(st.integers(0, 6), options, rarely, mostly)
+# One who presses twice has all of them heard one by one: in most rounds nobody does so.
+one_round = st.one_of(
+    *[st.lists(one_press, min_size=3, max_size=7, unique_by=lambda one: one[0])] * 3,
+    st.lists(one_press, min_size=2, max_size=4),
+)
+
+
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(one_round, min_size=1, max_size=3),
+    st.sampled_from([*Electorate, Electorate.organisations]),
+    st.booleans(),
+)
+def test_pressed_together_counts_as_one_by_one(
+    db: Database,
+    played: list[list[tuple[int, int, bool, bool]]],
+    electorate: Electorate,
+    several: bool,
+) -> None:
+    """Delegates, members and a stranger press, some too late, some not signed in."""
+
+    def one_by_one(store: Store, poll: Poll, presses: list[OnePress]) -> list[object]:
+        done: list[object] = []
+        for one in presses:
+            try:
+                cast = store.polls.press(
+                    poll.id, one.person_id, one.option, one.received_at, as_member=one.as_member
+                )
+            except (Closed, NotElector, NotSignedIn, Superseded, WrongChoice) as error:
+                done.append(type(error))
+            else:
+                done.append([(voice.choices, voice.mine, voice.reason) for voice in cast.voices])
+        return done
+
+    def ballots(store: Store, poll: Poll) -> list[object]:
+        wanted = select(Elector.person_id, Elector.organisation_id, Ballot.choices, Ballot.cast_by)
+        cast = wanted.join(Ballot, Ballot.elector_id == Elector.id)
+        rows = store.session.execute(cast.where(Elector.poll_id == poll.id).order_by(Elector.id))
+        return [tuple(row) for row in rows]
+
+    def play(store: Store) -> None:
+        people = [*committee(store), somebody(store), somebody(store)]
+        for person in people[4:6]:
+            store.grants.give(person, Role.member, NOW)
+        people.append(somebody(store))  # no member
+        store.session.flush()
+        polls = [opened(store, electorate, options=OPTIONS, several=several) for _ in range(2)]
+        for one in played:
+            presses = [
+                OnePress(people[who], option, CLOSING if late else NOW, signed_in)
+                for who, option, late, signed_in in one
+            ]
+            expected = one_by_one(store, polls[0], presses)
+            cast = store.polls.press_together(polls[1].id, presses)
+            alone = [press for press, done in zip(presses, cast, strict=True) if done is None]
+            rest = iter(one_by_one(store, polls[1], alone))
+            assert [
+                next(rest) if done is None else [(v.choices, v.mine, v.reason) for v in done.voices]
+                for done in cast
+            ] == expected
+        assert ballots(store, polls[1]) == ballots(store, polls[0])
+        for person in people:  # the next example begins with nobody
+            store.organisations.end_mandates(person, NOW)
+            store.grants.end(person, NOW)
+
+    db.write_now(play)
 
 
 def test_the_second_vote_of_a_transaction_costs_two_statements(db: Database) -> None:
