@@ -43,7 +43,7 @@ def start(request: Request, store: Store) -> Reply:
     choices: list[tuple[str, Label | str]] = [do("report"), do("menu")]
     others = [language for language in LANGUAGES if language != request.context.language]
     choices += [(f"people.language:{one}", f"people.language_{one}") for one in others]
-    return Reply("people.start", choices=choices)
+    return Reply("people.start", platform=request.incoming.platform, choices=choices)
 
 
 @command("menu", who=anyone)
@@ -92,7 +92,8 @@ def see_menu(request: Request, store: Store) -> Reply:
 
 @command("help", who=anyone)
 def help_(request: Request, store: Store) -> Reply:
-    return Reply("people.help", choices=[do("report"), do("write"), do("menu")])
+    choices = [do("report"), do("write"), do("menu")]
+    return Reply("people.help", platform=request.incoming.platform, choices=choices)
 
 
 @command("thanks", who=anyone)
@@ -124,9 +125,10 @@ def settings(request: Request, store: Store) -> Reply:
         (f"people.language:{language}", f"people.language_{language}") for language in LANGUAGES
     ]
     choices.append(("broadcasts.kinds", "broadcasts.choose_kinds"))
-    if _may_return(request, store):
+    may_return = _may_return(request, store)
+    if may_return:
         choices.append(("people.new_code", "people.new_code"))
-    return Reply("people.settings", choices=choices)
+    return Reply("people.settings", may_return=may_return, choices=choices)
 
 
 def _language(text: str) -> str:
@@ -139,7 +141,11 @@ def _language(text: str) -> str:
 def choose_language(request: Request, store: Store, language: str) -> Reply:
     store.people.get(request.person).language = language
     request.context.language = language
-    return Reply("people.language_chosen", choices=[do("report"), do("menu")])
+    return Reply(
+        "people.language_chosen",
+        platform=request.incoming.platform,
+        choices=[do("report"), do("menu")],
+    )
 
 
 @choice("people.new_code")
@@ -154,6 +160,8 @@ def new_code(request: Request, store: Store) -> Reply:
 @choice("people.returned")
 def returned(request: Request, store: Store) -> list[Reply]:
     """Somebody came back with their code, which is thereby used up."""
+    if not request.incoming.opens:  # it is no button
+        raise Refused("people.stale_choice")
     code = store.sessions.new_return_code(request.context.account_id, request.now)
     choices = [do("my_reports"), do("menu")]
     return [Reply("people.returned"), Reply("people.return_code", code=code, choices=choices)]
@@ -188,6 +196,7 @@ def invited(request: Request, store: Store) -> Reply:
         "people.invited",
         roles=roles,
         organisations=organisations,
+        closes=request.incoming.session_id is not None or request.incoming.opens,
         choices=_comes_for(request, store),
     )
 

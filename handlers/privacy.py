@@ -28,7 +28,7 @@ def privacy(request: Request, store: Store) -> Reply:
         ("privacy.erase", "privacy.erase"),
         do("menu"),
     ]
-    return Reply("privacy.menu", choices=choices)
+    return Reply("privacy.menu", platform=request.incoming.platform, choices=choices)
 
 
 @choice("privacy.notice")
@@ -38,6 +38,8 @@ def notice(request: Request, store: Store) -> Reply:
         "privacy.notice",
         controller=request.settings.controller,
         contact=request.settings.dpo_contact,
+        platform=request.incoming.platform,
+        page=request.settings.public_url if request.settings.web_chat else None,
         choices=[do("privacy"), do("menu")],
     )
 
@@ -101,7 +103,8 @@ def _erase(request: Request, store: Store, about: str, answers: Mapping[str, Any
     if answers["confirmation"] != ERASE:
         return Reply("privacy.kept", choices=[do("privacy"), do("menu")])
     store.erase(request.person, request.now)
-    return Reply(acknowledge="privacy.erased", leaves=True)
+    erased = Words("privacy.erased", {"platform": request.incoming.platform})
+    return Reply(acknowledge=erased, leaves=True)
 
 
 erasure_form = routing.form(

@@ -6,6 +6,7 @@ from typing import Any
 
 from bot import routing
 from bot.forms import UNSURE, Answers, Choose, Find, Form, LongText, Open, Photos, ShortText, YesNo
+from bot.forms.filling import ranked
 from bot.markup import beginning
 from bot.messages import Attachment, Label, Refused, Reply, Request, Words
 from bot.routing import Recipient, anyone, choice, command, notice, number
@@ -111,7 +112,7 @@ report_form = routing.form(
             Choose("level", Level, optional=True),
             ShortText("equipment", optional=True, at_most=200),
             LongText("advice", optional=True, at_most=1500),
-            Photos("photos", optional=True, at_most=5),
+            Photos("photos", optional=True, at_most=5, voices=True),
             YesNo("relayed", optional=True),
         ),
         submit=_submit,
@@ -209,10 +210,29 @@ def _list(request: Request, store: Store, first: int) -> Reply:
 
 @choice("reports.show", number)
 def show(request: Request, store: Store, report_id: int) -> Reply:
-    return _shown(_mine(request, store, report_id), store)
+    return shown(_mine(request, store, report_id), store)
 
 
-def _shown(report: Report, store: Store, name: str = "reports.show") -> Reply:
+def published_one(report_id: int, store: Store) -> Reply:
+    """A report as everybody may read it."""
+    public = store.reports.published(report_id)
+    if public is None:
+        raise not_public()
+    return Reply(
+        "reports.public",
+        report=public,
+        academie=public.academie and academies.name_of(public.academie),
+        choices=[do("report"), do("menu")],
+        shows=subject("report", public.report_id),
+    )
+
+
+def not_public() -> Refused:
+    return Refused("reports.not_public", choices=[do("my_reports"), do("menu")])
+
+
+def shown(report: Report, store: Store, name: str = "reports.show") -> Reply:
+    """A report as its author sees it, with what can be done about it."""
     choices: list[tuple[str, Label | str]] = []
     if report.state is ReportState.returned:
         choices.append((f"reports.answer:{report.id}", "reports.answer_question"))
@@ -226,16 +246,18 @@ def _shown(report: Report, store: Store, name: str = "reports.show") -> Reply:
         name,
         report=report,
         academie=academie,
-        files=photos_of(report, store),
+        files=attached_to(report, store),
         choices=choices,
         shows=subject("report", report.id),
     )
 
 
-def photos_of(report: Report, store: Store) -> list[Attachment]:
+def attached_to(report: Report, store: Store) -> list[Attachment]:
+    """Its photos and voice notes; for its author and its readers, never for the public."""
+    types = store.files.media_types(store.files.of_report(report.id))
     return [
-        Attachment(photo, Words("reports.photo_name", {"rank": rank, "report": report}))
-        for rank, photo in enumerate(store.files.of_report(report.id), start=1)
+        Attachment(one, Words(f"reports.{kind}_name", {"rank": rank, "report": report}), types[one])
+        for one, kind, rank in ranked(types)
     ]
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 from sqlalchemy import literal, select
 
-from bot import routing
+from bot import routing, voice
 from bot.forms import Form, LongText, Open, ShortText
 from bot.messages import Label, Refused, Reply, Request, Words
 from bot.routing import Recipient, choice, command, notice, number, reviewer
 from handlers import academies
 from handlers.people import do
-from handlers.reports import photos_of
+from handlers.reports import attached_to
 from storage.deliveries import subject
 from storage.reports import DECIDED, Report, ReportState, Taken
 from storage.store import Store
@@ -120,13 +120,15 @@ def _shown(
         (f"reviews.pass:{report.id}", "reviews.pass_over"),
         (f"reviews.release:{report.id}", "reviews.release"),
     ]
+    files = attached_to(report, store)
     return Reply(
         "reviews.report",
         report=report,
         academie=report.academie and academies.name_of(report.academie),
         remaining=store.reports.count_waiting(),
         done=done,
-        files=photos_of(report, store),
+        voices=sum(one.media_type == voice.MEDIA_TYPE for one in files),
+        files=files,
         choices=[*choices, *(again or [])],
         shows=subject("report", report.id),
     )
@@ -134,9 +136,12 @@ def _shown(
 
 @choice("reviews.publish", number, who=reviewer)
 def publish(request: Request, store: Store, report_id: int) -> Reply:
-    """Publish; with photos, once somebody has looked at each of them."""
+    """Publish; with photos, once somebody has looked at each of them.
+
+    A voice note is never published: a voice tells who speaks.
+    """
     report = _report(store, report_id)
-    photos = photos_of(report, store)
+    photos = [one for one in attached_to(report, store) if one.media_type != voice.MEDIA_TYPE]
     if not photos:
         return _publish(report, request, store)
     _decide(report, request, lambda: report.claim(request.person, request.now))
@@ -272,7 +277,7 @@ def _decided(report: Report, request: Request, store: Store) -> Reply:
         "reviews.decided_report",
         report=report,
         academie=report.academie and academies.name_of(report.academie),
-        files=photos_of(report, store),
+        files=attached_to(report, store),
         choices=[*choices, do("review")],
         shows=subject("report", report.id),
     )
@@ -290,6 +295,11 @@ def _open_number(request: Request, store: Store, about: str, answers: Mapping[st
     if report is None:
         again: Choices = [("reviews.by_number", "reviews.by_number"), do("review")]
         raise Refused("reviews.no_such_number", choices=again)
+    return opened(report, request, store)
+
+
+def opened(report: Report, request: Request, store: Store) -> Reply:
+    """A report in a reader's hands; one whose review has ended, to be read again."""
     if report.state in DECIDED:
         return _decided(report, request, store)
     return read(request, store, report.id)

@@ -2,7 +2,7 @@
 
 from bot.settings import Settings
 from bot.ticker import Job
-from scheduled import broadcasts, meetings, polls, retention, reviews, threads
+from scheduled import broadcasts, meetings, polls, retention, reviews, rooms, threads
 
 
 def jobs(settings: Settings) -> list[Job]:
@@ -11,6 +11,7 @@ def jobs(settings: Settings) -> list[Job]:
         *polls.jobs(settings),
         *reviews.jobs(settings),
         *meetings.jobs(),
+        *rooms.jobs(),
         *broadcasts.jobs(),
         *threads.jobs(settings),
         *retention.jobs(settings),

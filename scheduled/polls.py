@@ -13,7 +13,7 @@ from storage.store import Store
 def jobs(settings: Settings) -> list[Job]:
     texts = texts_for(settings.language, settings.zone)
     return [
-        Job("close polls", close_due, next_due=_next_closing),
+        Job("close polls", close_due, next_due=_next_closing, settled=True),
         Job("announce results", announce, prepare=lambda store, now: charts(store, now, texts)),
     ]
 

@@ -27,10 +27,13 @@ def jobs(settings: Settings) -> list[Job]:
 def sweep(store: Store, now: datetime) -> None:
     """Drop all that has outlived its period."""
     store.conversations.forget_updates(now - REDELIVERED)
+    # Applied later it might be applied twice: nothing tells any more that it was.
+    store.inbox.forget_old(now - REDELIVERED)
     store.conversations.forget_drafts(now - DRAFTS)
     store.conversations.forget_said(now - DRAFTS)
     store.broadcasts.forget_composed(now - DRAFTS)
     store.deliveries.forget_old(now - SAID)
+    store.rooms.forget_lost()
     store.meetings.forget_old(now - MEETINGS)
     store.threads.forget_old(now - THREADS)
     store.groups.forget_closed(now - GROUPS)

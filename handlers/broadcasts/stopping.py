@@ -22,10 +22,11 @@ def stop(request: Request, store: Store) -> Reply:
         (f"broadcasts.unmute:{ALL}", "broadcasts.unmute_all"),
         ("broadcasts.kinds", "broadcasts.choose_kinds"),
         do("privacy"),
-        do("leave"),
-        do("menu"),
     ]
-    return Reply("broadcasts.stopped", choices=choices)
+    if request.incoming.session_id is not None:  # elsewhere one deletes the conversation oneself
+        choices.append(do("leave"))
+    choices.append(do("menu"))
+    return Reply("broadcasts.stopped", platform=request.incoming.platform, choices=choices)
 
 
 @choice("broadcasts.kinds")

@@ -1,8 +1,9 @@
 """Meetings: calling one, saying whether one comes, moving and cancelling it.
 
-`cards` is for members, `calling` and `running` for those who lead a group and for the secretariat.
+`listing` and `cards` are for members, `calling` and `running` for those who lead a group and for
+the secretariat, `rooms` for chat groups.
 """
 
-from handlers.meetings import calling, cards, running
+from handlers.meetings import calling, cards, listing, rooms, running
 
-__all__ = ["calling", "cards", "running"]
+__all__ = ["calling", "cards", "listing", "rooms", "running"]

@@ -7,12 +7,11 @@ from typing import Any
 
 from bot.documents.calendar import MEDIA_TYPE
 from bot.messages import Attachment, Label, Refused, Reply, Request, Words
-from bot.routing import Recipient, anyone, choice, command, notice, number
+from bot.routing import Recipient, choice, link, notice, number
 from bot.wording import group_name
 from handlers import academies
 from handlers.people import do
 from storage.grants import Role
-from storage.groups import Belonging
 from storage.meetings import Attendance, Meeting
 from storage.store import Store
 
@@ -49,34 +48,7 @@ class View:
         )
 
 
-@command("meetings", who=anyone)
-def meetings(request: Request, store: Store) -> Reply:
-    """The next meetings of the groups one belongs to, or leads."""
-    upcoming = store.meetings.upcoming(_groups_of(request, store), request.now)
-    if len(upcoming) == 1:
-        return shown(upcoming[0], request, store)
-    lines: Choices = [
-        (
-            f"meetings.show:{one.id}",
-            Words("meetings.line", {"view": View.of(one, store, request.person)}),
-        )
-        for one in upcoming
-    ]
-    if caller(request):
-        lines.append(do("meeting"))
-    return Reply("meetings.list", count=len(upcoming), choices=[*lines, do("menu")])
-
-
-def _groups_of(request: Request, store: Store) -> list[int] | None:
-    """The groups whose meetings one sees; None for all of them."""
-    if is_secretariat(request):
-        return None
-    standing = store.groups.of_person(request.person)
-    belongs = [group for group, state in standing.items() if state is Belonging.member]
-    led = store.groups.led_by(request.person, request.now) if caller(request) else []
-    return [*belongs, *led]
-
-
+@link("meeting", number)
 @choice("meetings.show", number)
 def show(request: Request, store: Store, meeting_id: int) -> Reply:
     return shown(found(store, meeting_id), request, store)
@@ -115,8 +87,7 @@ def card(
     if holds and store.groups.is_member(meeting.group_id, person):
         choices += [
             (f"meetings.answer:{meeting.id}:{meeting.version}:{one}", _answer_label(one, view))
-            for one in Attendance
-            if one is not Attendance.remotely or meeting.link is not None
+            for one in ways_to_come(meeting)
         ]
     if holds and leads:
         choices.append((f"meetings.manage:{meeting.id}", "meetings.manage"))
@@ -129,6 +100,16 @@ def card(
         replace=replace,
         acknowledge=acknowledge,
     )
+
+
+def ways_to_come(meeting: Meeting) -> list[Attendance]:
+    """What may be answered: to come where there is a place, or nothing is said of where it is."""
+    ways = list(Attendance)
+    if meeting.link is None:
+        ways.remove(Attendance.remotely)
+    elif meeting.place is None:
+        ways.remove(Attendance.coming)
+    return ways
 
 
 def calendar_in(view: View) -> list[Attachment]:
@@ -148,7 +129,7 @@ def _attendance(text: str) -> Attendance:
     return Attendance(text)
 
 
-@choice("meetings.answer", number, number, _attendance)
+@choice("meetings.answer", number, number, _attendance, in_groups=True, leads="meeting")
 def answer(
     request: Request, store: Store, meeting_id: int, version: int, said: Attendance
 ) -> Reply:
@@ -158,6 +139,9 @@ def answer(
     meeting = found(store, meeting_id)
     if not kept:
         raise _not_kept(meeting, version, request, store)
+    noted = Words("meetings.noted", {"answer": Words(f"meetings.{said}")})
+    if request.in_group:
+        return Reply(acknowledge=noted)
     return card(
         meeting,
         store,
@@ -165,17 +149,20 @@ def answer(
         request.now,
         leads=leads(meeting.group_id, request, store),
         replace=True,
-        acknowledge=Words("meetings.noted", {"answer": Words(f"meetings.{said}")}),
+        acknowledge=noted,
     )
 
 
 def _not_kept(meeting: Meeting, version: int, request: Request, store: Store) -> Refused:
     """Why an answer was not kept, and what can be done instead."""
+    if request.in_group:  # in the few words that a toast holds
+        is_member = store.groups.is_member(meeting.group_id, request.person)
+        return Refused("meetings.room_changed" if is_member else "meetings.room_members")
     onward = [do("meetings"), do("menu")]
     view = View.of(meeting, store, request.person)
     group = store.groups.get(meeting.group_id)
     if not store.groups.is_member(meeting.group_id, request.person):
-        return Refused("meetings.not_member", choices=onward)
+        return Refused("meetings.not_member", answered=True, choices=onward)
     if meeting.cancelled_at is not None:
         return Refused("meetings.is_cancelled", view=view, choices=onward)
     if meeting.ends_at <= request.incoming.received_at:

@@ -72,8 +72,7 @@ class Starts(Moment):
         return moment.astimezone(zone).isoformat()
 
     def choices(self, noun: str, given: Given) -> list[tuple[str, Label]]:
-        days = super().choices(noun, replace(given, zone=_here(given)))
-        return [(day, self.show(noun, f"{day}T{self.hour:02d}:00")) for day, _ in days]
+        return super().choices(noun, replace(given, zone=_here(given)))
 
     def show(self, noun: str, answer: Any) -> Label:
         return Words(f"{noun}.local", {"at": datetime.fromisoformat(answer)})

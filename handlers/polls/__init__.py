@@ -1,9 +1,9 @@
 """Quick polls: opened by the secretariat, voted in two taps, counted by the clock.
 
 `voting` is for electors, `results` for everybody who may read them, `running` and `opening` for the
-secretariat.
+secretariat, `rooms` for groups.
 """
 
-from handlers.polls import opening, results, running, voting
+from handlers.polls import opening, results, rooms, running, voting
 
-__all__ = ["opening", "results", "running", "voting"]
+__all__ = ["opening", "results", "rooms", "running", "voting"]

@@ -27,10 +27,7 @@ def _offered(request: Request, store: Store, before: int | None = None) -> Reply
     choices: list[tuple[str, Label | str]] = [
         (
             f"polls.follow:{one.id}",
-            Words(
-                "polls.follow_line",
-                {"subject": Subject.of(one, store), "turnout": store.polls.turnout(one.id)},
-            ),
+            Words("polls.follow_line", {"subject": Subject.of(one, store)}),
         )
         for one in under_way
     ]

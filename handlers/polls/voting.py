@@ -1,6 +1,7 @@
 """Voting: what awaits me, a poll with its options, two taps to a counted ballot, a reason."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,10 +11,10 @@ from sqlalchemy import literal, select
 from bot import routing
 from bot.forms import Form, LongText, Open
 from bot.messages import Label, Refused, Reply, Request, Words
-from bot.routing import Recipient, anyone, choice, command, notice, number
+from bot.routing import Recipient, anyone, choice, command, link, notice, number
 from bot.wording import Subject, listed
 from handlers.people import do
-from handlers.polls import results
+from handlers.polls import results, rooms
 from storage.organisations import MandateKind
 from storage.polls import (
     Cast,
@@ -21,7 +22,7 @@ from storage.polls import (
     Electorate,
     NotElector,
     NotSignedIn,
-    Poll,
+    Press,
     Superseded,
     Voice,
     WrongChoice,
@@ -107,9 +108,14 @@ def _mandate(voice: Voice, store: Store, now: datetime) -> MandateKind | None:
     )
 
 
-@command("polls", who=anyone)
+@command("polls", who=anyone, in_groups=True)
 def polls(request: Request, store: Store) -> Reply:
-    """What awaits this person first, then what they voted, then the last results."""
+    """What awaits this person first, then what they voted, then the last results.
+
+    In a group, what may be shown there.
+    """
+    if request.in_group:
+        return rooms.offer(request, store)
     as_member = request.incoming.signed_in
     open_polls = store.polls.awaiting(request.person, request.now, as_member=as_member)
     closed = store.polls.closed(request.person, request.now, as_member=as_member)
@@ -146,6 +152,7 @@ def _is_member(request: Request, store: Store) -> bool:
     return bool(roles or store.organisations.mandates_of(request.person, request.now))
 
 
+@link("vote", number)
 @choice("polls.show", number)
 def show(request: Request, store: Store, poll_id: int) -> Reply:
     poll = results.found(store, poll_id)
@@ -172,7 +179,7 @@ def _card(name: str, subject: Subject, voices: list[Voice], store: Store, now: d
     choices: list[tuple[str, Label | str]] = []
     if say.may_press:
         choices += [
-            (f"polls.vote:{poll.id}:{position}", _option(poll, option, option in say.voted))
+            (f"polls.vote:{poll.id}:{position}", _option(option, option in say.voted))
             for position, option in enumerate(subject.options)
         ]
     choices += _about(subject)
@@ -192,11 +199,9 @@ def _card(name: str, subject: Subject, voices: list[Voice], store: Store, now: d
     )
 
 
-def _option(poll: Poll, option: Label, is_chosen: bool) -> Label:
-    """An option's button; where several may be chosen, it shows whether this one is."""
-    return (
-        Words("polls.option_chosen", {"option": option}) if poll.several and is_chosen else option
-    )
+def _option(option: Label, is_chosen: bool) -> Label:
+    """An option's button, which shows whether this one is chosen."""
+    return Words("polls.option_chosen", {"option": option}) if is_chosen else option
 
 
 def _about(subject: Subject) -> list[tuple[str, Label | str]]:
@@ -210,7 +215,34 @@ def _about(subject: Subject) -> list[tuple[str, Label | str]]:
     return choices
 
 
-@choice("polls.vote", number, number)
+def _vote_together(
+    asked: Sequence[tuple[Request, Sequence[Any]]], store: Store
+) -> Sequence[Reply | None]:
+    """Cast what many press at the same moment; None for what has to be heard by itself."""
+    presses: dict[int, list[Press]] = defaultdict(list)
+    for request, (poll_id, option) in asked:
+        incoming = request.incoming
+        presses[poll_id].append(
+            Press(request.person, option, incoming.received_at, incoming.signed_in)
+        )
+    casts = {
+        poll_id: iter(store.polls.press_together(poll_id, some))
+        for poll_id, some in presses.items()
+    }
+    replies: list[Reply | None] = []
+    for request, (poll_id, _) in asked:
+        cast = next(casts[poll_id])
+        replies.append(_voted(cast, request, store) if cast is not None else None)
+    return replies
+
+
+def _voted(cast: Cast, request: Request, store: Store) -> Reply:
+    """The card with what was cast."""
+    subject, received = Subject.of(cast.poll, store), request.incoming.received_at
+    return _card("polls.voted", subject, cast.voices, store, received)
+
+
+@choice("polls.vote", number, number, in_groups=True, leads="vote", together=_vote_together)
 def vote(request: Request, store: Store, poll_id: int, option: int) -> Reply:
     """Cast every ballot this person may cast; tell those whom it overrules."""
     received = request.incoming.received_at
@@ -222,13 +254,17 @@ def vote(request: Request, store: Store, poll_id: int, option: int) -> Reply:
         raise Refused("polls.choose_one", choices=show_again) from None
     except (Closed, NotElector, NotSignedIn, Superseded) as error:
         raise _refused(error, poll_id, request, store) from None
+    if request.in_group:
+        return rooms.counted(cast, store, received)
     _tell_overruled(cast, request, store)
-    return _card("polls.voted", Subject.of(cast.poll, store), cast.voices, store, received)
+    return _voted(cast, request, store)
 
 
 def _refused(error: Exception, poll_id: int, request: Request, store: Store) -> Refused:
     """Why nothing was counted, and what can be done instead."""
     poll = store.polls.get(poll_id)
+    if request.in_group and poll is not None:
+        return rooms.refused(error, poll)
     if isinstance(error, Closed) and poll is not None and poll.cancelled_at is not None:
         return Refused("polls.is_cancelled", subject=Subject.of(poll, store), choices=[do("polls")])
     if isinstance(error, Closed):
