@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -24,6 +24,7 @@ from bot.cli import (
     Failed,
     Misused,
     alone,
+    ended_in,
     exit_code,
     log_to_stderr,
     opened,
@@ -31,13 +32,19 @@ from bot.cli import (
 )
 from bot.clock import Clock
 from bot.inviting import invite
+from bot.platforms.base import Platform, PlatformRefused
 from bot.platforms.web.demo import Demo
 from bot.platforms.web.health import prove_write
 from bot.platforms.web.platform import WebChat
 from bot.service import Service
-from bot.settings import Channels, Settings, load
+from bot.settings import Settings, load
 from storage import migrate as migrations
 from storage.database import Database, NotMigrated
+
+if TYPE_CHECKING:  # each loads a library of its own, which only some need
+    from aiohttp import web
+
+    from bot.platforms.telegram.platform import Telegram
 
 app = typer.Typer(
     add_completion=False,
@@ -47,6 +54,7 @@ app = typer.Typer(
 log = structlog.get_logger()
 
 GARBAGE = 20_000  # objects after which the collector looks: an update makes thousands
+LAST = 9.0  # seconds for a stop: a container's is over after ten
 SWITCH = 0.002  # seconds for which a thread may keep others from running
 
 
@@ -76,22 +84,29 @@ def run() -> None:
     """Serve every platform whose settings are there."""
     log_to_stderr()
     settings = load()
-    if settings.channels is Channels.strict:
-        raise Misused("PREAU_CHANNELS: strict does not exist yet, and open is not what was asked")
-    with opened(settings) as database, alone(settings.sqlite_path):
+    for problem in settings.contradictions():
+        raise Misused(problem)
+    with (
+        ended_in(LAST) as stopping,
+        opened(settings) as database,
+        alone(settings.sqlite_path, database),
+    ):
         check_free(settings.web_host, settings.web_port)
         for line in settings.warnings():
             log.warning(line)
         clock = Clock()
+        called = _called(settings, database, clock)
         _serve(
             settings,
             database,
             clock,
-            WebChat(settings, database, clock),
+            WebChat(settings, database, clock, more=_routes(called)),
+            called,
             lambda port: on_network(settings.web_host, port),
             lambda address: log.info(
                 "started", version=_version(), address=address, database=settings.database_kind
             ),
+            stopping,
         )
     log.info("stopped")
 
@@ -113,11 +128,17 @@ def _serve(
     database: Database,
     clock: Clock,
     web: WebChat,
+    called: Sequence[Platform],
     address: Callable[[int], str],
     tell: Callable[[str], None],
+    stopping: Callable[[], None],
     attach: Callable[[Service], None] = lambda _: None,
 ) -> None:
-    """Run until stopped by a signal; say `ready` once `/readyz` answers 200."""
+    """Run until stopped by a signal; say `ready` once `/readyz` answers 200.
+
+    Args:
+        stopping: called when it begins to stop.
+    """
     import handlers  # noqa: F401 (declares every command)
     from scheduled import jobs
 
@@ -125,7 +146,7 @@ def _serve(
     database.write_now(lambda store: prove_write(store, now))
 
     async def main() -> None:
-        service = Service(settings, database, clock, [web], jobs(settings))
+        service = Service(settings, database, clock, [web, *called], jobs(settings))
         attach(service)
         stopped = asyncio.Event()
         for name in (signal.SIGINT, signal.SIGTERM):
@@ -133,24 +154,42 @@ def _serve(
         await service.start()
         running = asyncio.create_task(service.wait())
         ready = asyncio.create_task(_ready(web))
-        stopping = asyncio.create_task(stopped.wait())
-        await asyncio.wait([running, ready, stopping], return_when=asyncio.FIRST_COMPLETED)
+        signalled = asyncio.create_task(stopped.wait())
+        await asyncio.wait([running, ready, signalled], return_when=asyncio.FIRST_COMPLETED)
         if ready.done():
             print(f"ready {address(ready.result())}", flush=True)
             tell(address(ready.result()))
             tune()
-            await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([running, signalled], return_when=asyncio.FIRST_COMPLETED)
         failed = running.done() and not stopped.is_set()
+        stopping()
         await service.stop()
-        for task in (running, ready, stopping):
+        for task in (running, ready, signalled):
             task.cancel()
-        await asyncio.gather(running, ready, stopping, return_exceptions=True)
+        await asyncio.gather(running, ready, signalled, return_exceptions=True)
         if failed:
+            error = running.exception()
+            if isinstance(error, PlatformRefused):
+                raise Failed(str(error))
             check_free(settings.web_host, settings.web_port)  # says it, if that is why
-            log.error("a platform ended", exc_info=running.exception())
+            log.error("a platform ended", exc_info=error)
             raise Failed("a platform ended by itself; see the log")
 
     asyncio.run(main())
+
+
+def _called(settings: Settings, database: Database, clock: Clock) -> "list[Telegram]":
+    """The platforms that have to be called, and whose settings are there."""
+    if not settings.serves_telegram:
+        return []
+    from bot.platforms.telegram.platform import Telegram
+
+    return [Telegram(settings, database, clock)]
+
+
+def _routes(called: "Sequence[Telegram]") -> "list[web.RouteDef]":
+    """What platforms post to, on our own HTTP server."""
+    return [route for platform in called for route in platform.routes()]
 
 
 async def _ready(web: WebChat) -> int:
@@ -172,6 +211,9 @@ def demo(
     lan: Annotated[bool, typer.Option(help="Serve the local network, behind a key.")] = False,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on.")] = None,
     fresh: Annotated[bool, typer.Option(help="Begin anew.")] = False,
+    telegram: Annotated[
+        str | None, typer.Option(help="Address of a Bot API server for tests, to be served too.")
+    ] = None,
 ) -> None:
     """Show everything on a believable committee, with nothing to configure."""
     import handlers  # noqa: F401 (declares the notices that the seeded pages show)
@@ -192,10 +234,14 @@ def demo(
         web_port=base.web_port if port is None else port,
         web_chat=True,
         public_url=None,
+        telegram=telegram is not None,  # never the bot that `run` serves
+        telegram_token="1:demo",  # noqa: S106 (of a server for tests)
+        telegram_webhook_url=None,
+        **({} if telegram is None else {"telegram_api_url": telegram}),
     )
     key = None if is_loopback_host(settings.web_host) else secrets.token_urlsafe(12)
     public_host = urlsplit(base.public_url or "").hostname
-    with alone(folder / DATABASE):
+    with ended_in(LAST) as stopping, alone(folder / DATABASE):
         check_free(settings.web_host, settings.web_port)
         prepared = prepare(settings, fresh=fresh)
         web_demo = Demo(
@@ -211,8 +257,10 @@ def demo(
                 database,
                 prepared.clock,
                 WebChat(settings, database, prepared.clock, web_demo),
+                _called(settings, database, prepared.clock),
                 lambda port: on_this_machine(settings.web_host, port),
                 lambda address: tell_about(address, key, prepared, base.public_url),
+                stopping,
                 prepared.attach,
             )
 

@@ -1,7 +1,9 @@
 """What commands share: one clear line per error, exit codes, the log, the database."""
 
 import logging
+import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,7 +16,7 @@ from bot.addresses import NoAddress, NotFree
 from bot.settings import Settings, SettingsRefused
 from storage.database import Database, NotMigrated, Unavailable
 from storage.keys import KeyRefused
-from storage.lock import AlreadyServed, only_server
+from storage.lock import AlreadyServed, only_server, only_server_on
 from storage.migrate import BrokenReferences, NewerDatabase, is_current
 
 WELL, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
@@ -96,6 +98,8 @@ def log_to_stderr(least: int = logging.INFO) -> None:
     """One JSON object a line, of this level and above."""
     logging.basicConfig(level=max(least, logging.WARNING), stream=sys.stderr)
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a tick skipped is no news
+    # It would log what was said: updates that cannot be read even as critical.
+    logging.getLogger("telegram").setLevel(logging.CRITICAL + 1)
     for name in ("asyncio", "aiohttp.server"):
         logging.getLogger(name).addFilter(Rarely())
     structlog.configure(
@@ -142,14 +146,35 @@ def opened(settings: Settings) -> Iterator[Database]:
 
 
 @contextmanager
-def alone(path: Path | None) -> Iterator[None]:
-    """The only server of an SQLite file; see `storage.lock`."""
+def alone(path: Path | None, database: Database | None = None) -> Iterator[None]:
+    """The only server of an SQLite file, or else of a PostgreSQL database; see `storage.lock`."""
     with ExitStack() as held:
         try:
             held.enter_context(only_server(path))
         except OSError as error:
             raise Failed(f"{error.strerror}: {error.filename}") from None
+        if database is not None and not database.is_sqlite:
+            held.enter_context(only_server_on(database.engine))
         yield
+
+
+@contextmanager
+def ended_in(seconds: float) -> Iterator[Callable[[], None]]:
+    """What is given, once called, has the process end within so many seconds, whatever waits.
+
+    What is committed is committed, and who stops us would kill us: better before that.
+    """
+
+    def end() -> None:
+        print("preau: something did not end in time: stopped all the same", file=sys.stderr)
+        os._exit(FAILED)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    try:
+        yield timer.start
+    finally:
+        timer.cancel()
 
 
 def _say(line: str, code: int) -> int:

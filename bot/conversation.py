@@ -1,30 +1,57 @@
 """One update of one conversation: the open form, a command, a choice, a number, or free words."""
 
+from collections.abc import Callable
+
 from bot import routing
+from bot.among import among
+from bot.attachments import FileKind
 from bot.forms import Given, Open
-from bot.forms.filling import Filling, open_form
+from bot.forms.buttons import open_form
+from bot.forms.filling import Filling
 from bot.markup import beginning, clean
 from bot.messages import Label, Refused, Reply, Request, Said, Words
-from bot.rendering import texts_for
+from bot.rendering import texts_for, title
 from bot.routing import FORMS, form_action
-from bot.texts import normalise
+from bot.texts import LANGUAGES, normalise
+from storage.conversations import UNSENT
 from storage.reports import ReportState
 from storage.store import Store
 
 NAVIGATION = ("cancel", "back", "skip", "help")
 ALWAYS = (*NAVIGATION, "stop")  # heeded in the middle of a form, whatever it asks
 COURTESIES = ("start", "thanks")  # words that leave no form
+BEGINNING = "people.start"  # which says all that a newcomer has to know
+STRAY = "people.stray_"  # messages about a file that could go with a report
 AT_MOST_KEPT = 10_000  # characters
 AT_MOST_ASKED = 3  # reports that a message is offered to answer
 
 
 def converse(request: Request, store: Store) -> list[Reply]:
     """Answer one update; the conversation's pointers change with it."""
+    return among(request, store) if request.in_group else _in_private(request, store)
+
+
+def _in_private(request: Request, store: Store) -> list[Reply]:
     incoming = request.incoming
     if incoming.joined:
         return _replies(routing.obey("start", request, store), request, store)
     if incoming.choice is not None:
         return _replies(routing.act(incoming.choice, request, store), request, store)
+    if incoming.edits is not None:
+        return _replies(_edited(incoming.edits, request, store), request, store)
+    if _is_new(request, store):
+        return _welcomed(request, store)
+    return _said(request, store)
+
+
+def _said(request: Request, store: Store) -> list[Reply]:
+    """What somebody said in words or files."""
+    link = routing.link_in(request.text)
+    if link is not None:
+        return _replies(_follow(link, request, store), request, store)
+    pointed = _pointed_at(request, store)
+    if pointed is not None:
+        return _replies(routing.act(pointed, request, store), request, store)
     name, marked = routing.command_in(request.text)
     if name is not None and (marked or request.context.form is None or name in ALWAYS):
         return _replies(_command(name, request, store), request, store)
@@ -33,25 +60,85 @@ def converse(request: Request, store: Store) -> list[Reply]:
     return _replies(_unasked(request, store), request, store)
 
 
-def takes_photos(key: str | None) -> bool:
-    """Whether the form that is open, if any, has a place for photos."""
-    form = FORMS.get(key.partition(".")[0]) if key else None
-    return form is not None and form.photos is not None
+def _is_new(request: Request, store: Store) -> bool:
+    """Whether nothing was ever said to this person here."""
+    context = request.context
+    is_silent = not (context.recent or context.form or context.kept or context.awaiting)
+    return is_silent and not store.deliveries.has_any(context.chat_id)
 
 
-def takes_documents(key: str | None) -> bool:
-    """Whether the form that is open, if any, takes PDF files where it takes photos."""
+def _welcomed(request: Request, store: Store) -> list[Reply]:
+    """Who comes for something of their own is first told whom they talk to, and what is kept."""
+    try:
+        replies = _said(request, store)
+    except Refused as refused:  # before anything was done but keeping the files
+        store.files.drop(list(request.files))
+        replies = [refused.reply]
+    if any(one.words is not None and one.words.name == BEGINNING for one in replies):
+        return replies
+    others = [one for one in LANGUAGES if one != request.context.language]
+    choices = [(f"people.language:{one}", f"people.language_{one}") for one in others]
+    notice = Reply("people.first_notice", platform=request.incoming.platform, choices=choices)
+    return [notice, *replies]
+
+
+def _edited(message: str, request: Request, store: Store) -> routing.Answer:
+    """An earlier message was edited: it counts if it is an answer in the form that is open."""
+    filling = Filling.open_in(request, store)
+    if filling is None or not filling.form.who(request):
+        return None
+    return filling.revise(message, request.text)
+
+
+def _follow(link: str, request: Request, store: Store) -> routing.Answer:
+    """What somebody came for by a link."""
+    return _leaving(
+        Filling.open_in(request, store), lambda: routing.follow(link, request, store), request
+    )
+
+
+def _pointed_at(request: Request, store: Store) -> str | None:
+    """The action that a number chooses in the message of ours to which it is a reply."""
+    replied, typed = request.incoming.replied, request.text
+    if replied is None or not (typed.isascii() and typed.isdigit()):
+        return None
+    choices = store.deliveries.choices_of(request.context.chat_id, replied)
+    position = int(typed[:6]) - 1
+    return choices[position][0] if 0 <= position < len(choices) else None
+
+
+def problem_with(kind: FileKind, key: str | None) -> str | None:
+    """The message that says why the form that is open, if any, takes no file of a kind."""
     form = FORMS.get(key.partition(".")[0]) if key else None
-    return form is not None and form.photos is not None and form.photos.documents
+    field = form.photos if form else None
+    if form is None:
+        return "people.stray_voice" if kind is FileKind.voice else "people.stray_photo"
+    if kind is FileKind.voice and not (field and field.voices):
+        return "forms.no_voice"
+    if field is None:
+        return "forms.no_photo"
+    if kind is FileKind.document and not field.documents:
+        return "reports.photo_not_a_photo"
+    return None
 
 
 def _command(name: str, request: Request, store: Store) -> routing.Answer:
     filling = Filling.open_in(request, store)
     if filling is not None and name in NAVIGATION:
         return filling.navigate(name)
+    return _leaving(filling, lambda: routing.obey(name, request, store), request)
+
+
+def _leaving(
+    filling: Filling | None, do: Callable[[], routing.Answer], request: Request
+) -> routing.Answer:
+    """Do something else than the form that is open, if any: its draft stays, which is said."""
     request.context.form = None
-    answer = routing.obey(name, request, store)
-    if filling is None or filling.form.is_blank(filling.state) or not isinstance(answer, Reply):
+    answer = do()
+    if filling is None or not isinstance(answer, Reply):
+        return answer
+    if filling.form.is_blank(filling.state):
+        filling.drop()
         return answer
     choices = [(form_action("resume", filling.key), "forms.resume")]
     return [Reply("forms.left", form=filling.title, choices=choices), answer]
@@ -73,9 +160,10 @@ def _answer(command: str | None, request: Request, store: Store) -> routing.Answ
             return routing.obey(command, request, store)
         return Reply("people.not_allowed", choices=[("people.menu", "people.see_menu")])
     if request.files or request.incoming.problem:
-        problem = filling.take_photos()
-        if problem is not None or not request.text:
+        problem = filling.take_files()
+        if not request.text:
             return filling.ask(problem)
+        filling.note = problem.words if problem else filling.note
     typed, asked = request.text, filling.asked
     is_position = typed.isascii() and typed.isdigit() and not typed.startswith("0")
     action = (filling.at(typed) if is_position else None) or filling.named(typed)
@@ -83,6 +171,8 @@ def _answer(command: str | None, request: Request, store: Store) -> routing.Answ
         if command is not None and _leaves(command, request):
             return _command(command, request, store)
         action = filling.named(typed, loosely=True)
+        if action is None and filling.goes_on(typed):
+            return filling.go_on(typed)
     return routing.act(action, request, store) if action else filling.take(Given(text=typed))
 
 
@@ -92,35 +182,56 @@ def _leaves(command: str, request: Request) -> bool:
 
 def _unasked(request: Request, store: Store) -> routing.Answer:
     """What is said where no form is open."""
+    named = routing.reference_in(request.text)
+    if named is not None:
+        return routing.follow(named, request, store)
     if request.text.isascii() and request.text.isdigit():
         return _numbered(request, store)
     if request.files or request.incoming.problem:
-        raise Refused(request.incoming.problem or "people.stray_photo")
-    action = _label_of_last(request)
+        return _stray_file(request, store)
+    action = _label_of_last(request, store)
     return routing.act(action, request, store) if action else _stray(request, store)
 
 
-def _label_of_last(request: Request) -> str | None:
+def _stray_file(request: Request, store: Store) -> routing.Answer:
+    """A file that no form asked for is not kept; what was said with it is."""
+    stray = "people.stray_voice" if request.incoming.voices else "people.stray_photo"
+    name, about = request.incoming.problem or stray, request.incoming.about
+    if not request.text:
+        ways = [("people.do:report", "people.do_report")] if name.startswith(STRAY) else []
+        raise Refused(name, choices=ways, **about)
+    store.files.drop(list(request.files))
+    return [Reply(name, **about), _stray(request, store)]
+
+
+def _label_of_last(request: Request, store: Store) -> str | None:
     """The action whose label was typed as a whole, among the messages that await an answer."""
     typed = normalise(request.text)
     fitting = {
         action
-        for *_, actions in request.context.awaiting
+        for _, actions in _awaiting(request, store)
         for action, label in actions
         if typed and normalise(label) == typed
     }
     return fitting.pop() if len(fitting) == 1 else None
 
 
+def _awaiting(request: Request, store: Store) -> list[tuple[str, list[list[str]]]]:
+    """The messages that a number may answer: how each begins, and what it offers."""
+    awaiting = request.context.awaiting
+    found = [(said, actions) for message, _, said, actions in awaiting if message[:1] != UNSENT]
+    numbers = [int(message[1:]) for message, *_ in awaiting if message[:1] == UNSENT]
+    bodies = store.deliveries.standing(request.context.chat_id, numbers) if numbers else []
+    return [*found, *((title(body), body["choices"]) for body in bodies if body.get("choices"))]
+
+
 def _numbered(request: Request, store: Store) -> routing.Answer:
     """A number typed outside any form answers the only message that awaits one."""
     position = int(request.text[:6]) - 1
-    waiting = request.context.awaiting
+    waiting = _awaiting(request, store)
     if not waiting:
         return _stray(request, store)
-    fitting = [
-        (title, actions[position]) for _, _, title, actions in waiting if position < len(actions)
-    ]
+    fitting = [(title, actions[position]) for title, actions in waiting if position < len(actions)]
     if position < 0 or not fitting:
         return Reply("people.no_such_number")
     if len(fitting) == 1:

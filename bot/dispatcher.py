@@ -1,34 +1,38 @@
 """One update, one transaction: recorded, applied in a savepoint, answered, committed."""
 
 import asyncio
-import secrets
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import structlog
 from sqlalchemy.exc import OperationalError
 
-from bot import pdf
+from bot import pdf, voice
+from bot.among import hello, to_one
+from bot.answering import Answer, Answering
+from bot.attachments import FileKind
 from bot.clock import Clock
-from bot.conversation import converse, takes_documents, takes_photos
-from bot.markup import clean
+from bot.conversation import converse, problem_with
 from bot.messages import Incoming, Refused, Reply, Request
 from bot.platforms.base import Outcome, Platform
-from bot.rendering import render, texts_for, title
+from bot.references import new_reference
+from bot.routing import FORMS, act_together
 from bot.settings import Settings
+from bot.texts import LANGUAGES
 from storage.conversations import Applied, Context, Place, Seen
 from storage.database import Database, Unavailable
-from storage.deliveries import Operation, Outgoing, PageEvent, numbered
-from storage.sessions import ALPHABET
+from storage.deliveries import Born, Failure
+from storage.people import ChatKind, ChatState
 from storage.store import Store
 
 log = structlog.get_logger()
 
 AT_MOST_A_MINUTE = 60
 RETRY_AFTER = 15  # seconds
-REPLY, NOTICE = "reply", "notice"
+LONGEST_IN_HAND = 30.0  # seconds for which closings wait
 
 
 @dataclass
@@ -39,20 +43,12 @@ class _Turn:
     users: int = 0
 
 
-@dataclass(frozen=True)
-class _Answer:
-    """What applying an update leaves to be written."""
-
-    update: Applied
-    context: Context
-    outcome: Outcome
-
-
 class Dispatcher:
     """Applies updates.
 
     Args:
         woken: called after a commit that left something for the sender.
+        handed: given the replies that a platform has to be called for, after their commit.
     """
 
     def __init__(
@@ -62,13 +58,16 @@ class Dispatcher:
         clock: Clock,
         platforms: Mapping[str, Platform],
         woken: Callable[[], None],
+        handed: Callable[[Sequence[Born]], None] = lambda _: None,
     ) -> None:
         self.database = database
         self.settings = settings
         self.clock = clock
         self.platforms = platforms
         self.woken = woken
-        self._in_hand: dict[object, datetime] = {}
+        self.handed = handed
+        self.answering = Answering(settings, platforms)
+        self._in_hand: dict[object, tuple[datetime, float]] = {}
         self._turns: dict[tuple[str, str], _Turn] = {}
 
     async def receive(self, incoming: Incoming) -> Outcome:
@@ -83,17 +82,56 @@ class Dispatcher:
         with self.in_hand(incoming.received_at):
             async with self._turn(incoming.platform, incoming.chat):
                 outcome = await self._apply(incoming)
+        if outcome.born:
+            self.handed(outcome.born)
         if outcome.queued:
             self.woken()
         if outcome.events and outcome.chat_id is not None:
             self.platforms[incoming.platform].publish(outcome.chat_id, outcome.events)
         return outcome
 
+    async def lost(
+        self, platform: str, chat: str, reason: Failure, update_id: str, received_at: datetime
+    ) -> None:
+        """A chat does not want us any more, or is gone; an update says it, which counts once."""
+        update = Applied(_id(platform, chat, update_id), f"lost {reason}", received_at)
+        await self._once(
+            platform,
+            chat,
+            update,
+            lambda store: store.lose_chat(platform, chat, reason, self.clock.now()),
+        )
+
+    async def moved(
+        self, platform: str, chat: str, address: str, update_id: str, received_at: datetime
+    ) -> None:
+        """A chat has another address from now on; an update says it, which counts once."""
+        update = Applied(_id(platform, chat, update_id), f"moved {address}", received_at)
+        await self._once(
+            platform,
+            chat,
+            update,
+            lambda store: store.move_chat(platform, chat, address, self.clock.now()),
+        )
+
+    async def _once(
+        self, platform: str, chat: str, update: Applied, do: Callable[[Store], None]
+    ) -> None:
+        """Do what an update says, unless that was done already."""
+
+        def apply(store: Store) -> None:
+            if store.conversations.seen([update]) == [Seen.new]:
+                do(store)
+                store.conversations.record([update])
+
+        async with self._turn(platform, chat):
+            await self.database.write(apply)
+
     @contextmanager
     def in_hand(self, received_at: datetime) -> Iterator[None]:
-        """Closings wait for what was received before them, as long as it is in hand."""
+        """Closings wait for what was received before them while it is in hand, but not long."""
         token = object()
-        self._in_hand[token] = received_at
+        self._in_hand[token] = received_at, time.monotonic()
         try:
             yield
         finally:
@@ -112,10 +150,13 @@ class Dispatcher:
             if not turn.users:
                 del self._turns[platform, chat]
 
-    async def wants_photo(self, incoming: Incoming, *, document: bool = False) -> Outcome | None:
-        """Whether a photo, or a document, is worth looking at: None if so, else what to answer.
+    async def wants(self, incoming: Incoming, kind: FileKind, others: int = 0) -> Outcome | None:
+        """Whether a file is worth looking at: None if so, else what to answer.
 
         An outcome with a `problem` is not an answer: the update is to be received with it.
+
+        Args:
+            others: how many files came with it, and are received together with it.
         """
 
         def look(store: Store) -> Outcome | None:
@@ -126,17 +167,19 @@ class Dispatcher:
             context = store.conversations.find([place], now, lock=False).get(place)
             if context is not None and context.recent >= AT_MOST_A_MINUTE:
                 return Outcome(Seen.new, wait=RETRY_AFTER)
-            if context is None or not takes_photos(context.form):
-                return Outcome(Seen.new, problem="people.stray_photo")
-            if document and not takes_documents(context.form):
-                return Outcome(Seen.new, problem="reports.photo_not_a_photo")
-            return None
+            problem = problem_with(kind, context.form if context else None)
+            if problem is not None:
+                return Outcome(Seen.new, problem=problem)
+            return _full(store, context, others) if context else None
 
-        return await self.database.read(look)
+        async with self._turn(incoming.platform, incoming.chat):  # which may open a form
+            return await self.database.read(look)
 
     def settled_until(self) -> datetime:
         """The moment up to which everything received has been applied: the clock of closings."""
-        return min([self.clock.now(), *self._in_hand.values()])
+        since = time.monotonic() - LONGEST_IN_HAND
+        held = [received_at for received_at, at in self._in_hand.values() if at > since]
+        return min([self.clock.now(), *held])
 
     async def _apply(self, incoming: Incoming) -> Outcome:
         try:
@@ -146,8 +189,8 @@ class Dispatcher:
         except Exception:
             reference = new_reference()
             log.exception("update failed", reference=reference, platform=incoming.platform)
-        update = _update(incoming, reference)
-        await self.database.write(lambda store: store.conversations.record([update]))
+        updates = [replace(one, failure=reference) for one in _updates(incoming)]
+        await self.database.write(lambda store: store.conversations.record(updates))
         log.warning("update set aside", reference=reference, platform=incoming.platform)
         try:
             return await self.database.write(lambda store: self._tell(store, incoming, reference))
@@ -169,23 +212,60 @@ class Dispatcher:
         """
         now = self.clock.now()
         contexts = self._contexts(store, incomings, now)
-        known = store.conversations.seen([_update(incoming) for incoming in incomings])
-        answers, outcomes = [], []
-        for incoming, context, seen in zip(incomings, contexts, known, strict=True):
-            if context is None:
-                outcomes.append(Outcome(seen, gone=True))
+        updates = [_updates(incoming) for incoming in incomings]
+        known = iter(store.conversations.seen([one for several in updates for one in several]))
+        done: list[Outcome | Answer | None] = []
+        asked: list[tuple[int, Request, list[Applied]]] = []
+        for whole, context, several in zip(incomings, contexts, updates, strict=True):
+            parts = [(one, next(known)) for one in several]
+            fresh = [one for one, seen in parts if seen is Seen.new]
+            incoming = _without(whole, [seen for _, seen in parts])
+            if context is None and not incoming.in_group:
+                done.append(Outcome(Seen.new, gone=True))
+            elif not fresh:
+                done.append(Outcome(parts[0][1]))
+            elif context is None:
+                done.append(self._to_strangers(store, incoming, fresh))
             elif context.recent >= AT_MOST_A_MINUTE and not incoming.opens:
-                outcomes.append(Outcome(Seen.new, wait=RETRY_AFTER))
-            elif seen is not Seen.new:
-                outcomes.append(Outcome(seen))
+                done.append(Outcome(Seen.new, wait=RETRY_AFTER))
             else:
-                request = Request(incoming, context, now, self.settings, store)
-                answer = self._answer(store, request, self._replies(store, request))
-                answers.append(answer)
-                outcomes.append(answer.outcome)
-        self._keep(store, answers, now)
-        store.conversations.record([answer.update for answer in answers])
-        return outcomes
+                self._revive(store, context)
+                request = self._request(store, incoming, context, now)
+                asked.append((len(done), request, fresh))
+                done.append(None)
+        together = self._together(store, [request for _, request, _ in asked])
+        for position, request, fresh in asked:
+            reply = together.get(request)
+            replies = [reply] if reply is not None else self._replies(store, request)
+            done[position] = self.answering.worded(store, request, replies, fresh)
+        self.answering.keep(store, [one for one in done if isinstance(one, Answer)], now)
+        return [one.outcome if isinstance(one, Answer) else one for one in done if one is not None]
+
+    def _to_strangers(self, store: Store, incoming: Incoming, updates: Sequence[Applied]) -> Answer:
+        """An update of somebody in a group who never talked to us."""
+        chat = store.people.chat(incoming.platform, incoming.chat, ChatKind.group)
+        if chat.state is not ChatState.active:
+            store.people.mark_chat(chat.id, ChatState.active)
+        return self.answering.to_strangers(hello(), incoming, chat.id, updates)
+
+    def _request(
+        self, store: Store, incoming: Incoming, context: Context, now: datetime
+    ) -> Request:
+        stay = not self.platforms[incoming.platform].keeps_page
+        return Request(incoming, context, now, self.settings, store, buttons_stay=stay)
+
+    def _together(self, store: Store, requests: Sequence[Request]) -> dict[Request, Reply]:
+        """What can be done at once for several; the others, and all if it fails, one by one."""
+        if len(requests) == 1:
+            return {}
+        try:
+            with store.savepoint():
+                return act_together(requests, store)
+        except OperationalError:
+            raise
+        except Exception:  # whose it is, is found when each is done by itself
+            log.exception("updates failed together")
+            return {}
 
     def _contexts(
         self, store: Store, incomings: list[Incoming], now: datetime
@@ -193,20 +273,41 @@ class Dispatcher:
         """Who speaks in each update, made on first contact.
 
         On the web a session comes first: an account that it no longer stands for has been erased,
-        and None says so.
+        and None says so. None is also who is met in a group and never talked to us.
         """
         places = [_place(incoming) for incoming in incomings]
         found = store.conversations.find(places, now)
         for place, incoming in zip(places, incomings, strict=True):
             if place not in found and incoming.session_id is None:
-                self._begin(store, place, now)
+                begin = self._begin_among if incoming.in_group else self._begin
+                begin(store, place, now, incoming.language)
                 found |= store.conversations.find([place], now)
         return [found.get(place) for place in places]
 
-    def _begin(self, store: Store, place: Place, now: datetime) -> None:
-        account, _ = store.people.arrive(place.platform, place.sender, self.settings.language, now)
+    def _begin(
+        self, store: Store, place: Place, now: datetime, language: str | None = None
+    ) -> None:
+        """On first contact people are spoken to in the language of their device, if it is ours."""
+        ours = language if language in LANGUAGES else self.settings.language
+        account, _ = store.people.arrive(place.platform, place.sender, ours, now)
         chat = store.people.chat(place.platform, place.chat, account_id=account.id)
         store.conversations.begin(chat, account, place.thread, now)
+
+    def _begin_among(
+        self, store: Store, place: Place, now: datetime, _language: str | None = None
+    ) -> None:
+        """Of people met in a group, nothing is kept before they talk to us."""
+        chat = store.people.chat(place.platform, place.chat, ChatKind.group)
+        if chat.state is not ChatState.active:  # it was left, and somebody speaks to us there
+            store.people.mark_chat(chat.id, ChatState.active)
+        account = store.people.account(place.platform, place.sender)
+        if account is not None:
+            store.conversations.begin(chat, account, place.thread, now)
+
+    def _revive(self, store: Store, context: Context) -> None:
+        """Who speaks in a chat that was given up can be written to again."""
+        if context.chat_state is not ChatState.active:
+            store.people.mark_chat(context.chat_id, ChatState.active)
 
     def _replies(self, store: Store, request: Request) -> list[Reply]:
         """What is answered; what the handler changed is undone if it refuses or fails."""
@@ -216,6 +317,7 @@ class Dispatcher:
             with store.savepoint():
                 files = [(photo, "image/jpeg") for photo in incoming.photos]
                 files += [(document, pdf.MEDIA_TYPE) for document in incoming.documents]
+                files += [(one, voice.MEDIA_TYPE) for one in incoming.voices]
                 request.files = tuple(
                     store.files.add(content, media_type, request.now, context.person_id)
                     for content, media_type in files
@@ -230,58 +332,7 @@ class Dispatcher:
             log.exception("update failed", reference=reference, platform=incoming.platform)
             reply = Reply("people.failed", reference=reference)
         context.form, context.awaiting, context.kept = before
-        return [reply]
-
-    def _answer(self, store: Store, request: Request, replies: list[Reply]) -> _Answer:
-        """Render the replies, and number those that go on a page."""
-        context, incoming = request.context, request.incoming
-        texts = texts_for(context.language, request.zone)
-        said = _said(incoming, context)
-        outgoing: list[Outgoing] = []
-        toast, left = None, False
-        for reply in replies:
-            if reply.acknowledge is not None:
-                toast = texts.label(reply.acknowledge)
-            left = left or reply.leaves
-            if reply.forget_from is not None:
-                outgoing += [
-                    Outgoing({}, Operation.delete, message)
-                    for message in store.deliveries.forget_messages(context.chat_id)
-                ]
-                context.awaiting = []
-            if reply.words is None:
-                continue
-            body = render(reply, texts)
-            edits = reply.replace and incoming.message is not None
-            operation = Operation.edit if edits else Operation.send
-            message = incoming.message if edits else None
-            outgoing.append(Outgoing(body, operation, message, reply.shows))
-        events: tuple[PageEvent, ...] = ()
-        if self.platforms[incoming.platform].keeps_page:
-            _keep_said(outgoing, said)
-            events = numbered(context, outgoing, request.now)
-            for event in events:
-                _await_number(context, event.message, event.body, event.operation)
-        elif outgoing:
-            store.deliveries.queue(context.chat_id, incoming.thread, outgoing, request.now)
-            for one in outgoing:
-                _await_number(context, one.message or "", one.body, one.operation)
-        outcome = Outcome(
-            Seen.new,
-            toast=toast,
-            chat_id=context.chat_id,
-            events=events,
-            left=left,
-            queued=store.deliveries.queued,
-        )
-        return _Answer(_update(incoming), context, outcome)
-
-    def _keep(self, store: Store, answers: list[_Answer], now: datetime) -> None:
-        """Write what the answers leave: events and conversations."""
-        store.deliveries.put_on_pages(
-            [(one.context, one.outcome.events) for one in answers if one.outcome.events]
-        )
-        store.conversations.keep([one.context for one in answers], now)
+        return [to_one(reply) if request.in_group else reply]
 
     def _tell(self, store: Store, incoming: Incoming, reference: str) -> Outcome:
         """Answer an update that was set aside."""
@@ -289,27 +340,52 @@ class Dispatcher:
         context = self._contexts(store, [incoming], now)[0]
         if context is None:
             return Outcome(Seen.new, gone=True)
-        request = Request(incoming, context, now, self.settings, store)
-        answer = self._answer(store, request, [Reply("people.failed", reference=reference)])
-        self._keep(store, [answer], now)
+        request = self._request(store, incoming, context, now)
+        replies = [Reply("people.failed", reference=reference)]
+        answer = self.answering.worded(store, request, replies, [])
+        self.answering.keep(store, [answer], now)
         return answer.outcome
 
 
-def new_reference() -> str:
-    """A short number by which the person and the log speak of the same failure."""
-    return "".join(secrets.choice(ALPHABET) for _ in range(6))
+def _id(platform: str, chat: str, update_id: str) -> str:
+    return f"{platform}:{chat}:{update_id}"
 
 
-def _key(incoming: Incoming) -> str:
-    return f"{incoming.platform}:{incoming.chat}:{incoming.update_id}"
+def _full(store: Store, context: Context, others: int) -> Outcome | None:
+    """What to answer where the form that is open takes no more files."""
+    key = context.form or ""
+    form = FORMS.get(key.partition(".")[0])
+    draft = store.conversations.draft(context.person_id, key)
+    if form is None or form.photos is None or draft is None:
+        return None
+    given, at_most = draft["answers"].get(form.photos.name) or [], form.photos.at_most
+    if len(given) + others < at_most:
+        return None
+    return Outcome(Seen.new, problem="forms.too_many_photos", about={"at_most": at_most})
 
 
 def _place(incoming: Incoming) -> Place:
-    return Place(incoming.platform, incoming.chat, incoming.sender, incoming.thread)
+    # Nothing is begun in a group: a person has one conversation there, whatever the topic.
+    thread = "" if incoming.in_group else incoming.thread
+    return Place(incoming.platform, incoming.chat, incoming.sender, thread)
 
 
-def _update(incoming: Incoming, failure: str | None = None) -> Applied:
-    return Applied(_key(incoming), _content(incoming), incoming.received_at, failure)
+def _update(incoming: Incoming) -> Applied:
+    key = _id(incoming.platform, incoming.chat, incoming.update_id)
+    return Applied(key, _content(incoming), incoming.received_at)
+
+
+def _updates(incoming: Incoming) -> list[Applied]:
+    return [_update(one) for one in (incoming, *incoming.more)]
+
+
+def _without(whole: Incoming, known: Sequence[Seen]) -> Incoming:
+    """Some messages that came together as one, without those that were applied already."""
+    if not whole.more:
+        return whole
+    parts = zip((replace(whole, more=()), *whole.more), known, strict=True)
+    fresh = [one for one, seen in parts if seen is Seen.new]
+    return fresh[0].together_with(fresh[1:]) if fresh else whole
 
 
 def _content(incoming: Incoming) -> str:
@@ -317,45 +393,3 @@ def _content(incoming: Incoming) -> str:
     return repr(
         (incoming.text, incoming.choice, incoming.message, incoming.digest, incoming.joined)
     )
-
-
-def _said(incoming: Incoming, context: Context) -> dict[str, object] | None:
-    """What the person said, as their page shows it: their words, or the label they pressed.
-
-    Of an old button the label is known to their page alone: the text is empty.
-    """
-    if incoming.opens:
-        return None
-    text = incoming.text or ""
-    if incoming.choice is not None:
-        shown = (entry[3] for entry in context.awaiting if entry[0] == incoming.message)
-        labels = (
-            label for choices in shown for action, label in choices if action == incoming.choice
-        )
-        text = next(labels, "")
-    photos = len(incoming.photos + incoming.documents) or int(incoming.problem is not None)
-    at = incoming.received_at.isoformat()
-    return {"id": incoming.update_id, "text": clean(text), "photos": photos, "at": at}
-
-
-def _keep_said(outgoing: list[Outgoing], said: dict[str, object] | None) -> None:
-    """Keep what was said with its answer, so that the conversation reads the same anywhere."""
-    first = next((one for one in outgoing if one.operation is not Operation.delete), None)
-    if first is not None and said is not None:
-        first.body["said"] = said
-
-
-def _await_number(
-    context: Context, message: str, body: dict[str, object], operation: Operation
-) -> None:
-    """Let a typed number answer this message.
-
-    A new reply takes the place of all that came before it; a message edited in place, only its own.
-    """
-    is_edit = operation is Operation.edit
-    others = [entry for entry in context.awaiting if is_edit and entry[0] != message]
-    choices = body.get("choices")
-    if choices:
-        context.awaiting = [*others, [message, REPLY, title(body), choices]]
-    elif is_edit:
-        context.awaiting = others

@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from bot.addresses import NoAddress, NotFree, check_free, on_this_machine
 from bot.cli import why_not_opened
-from bot.settings import Channels, Settings, SettingsRefused, load_what_can_be
+from bot.settings import Settings, SettingsRefused, load_what_can_be
 from storage import migrate
 from storage.database import NotMigrated
 from storage.keys import KeyRefused, Keyring, WrappedKey
@@ -34,7 +34,7 @@ class Findings:
 
 
 def examine() -> Findings:
-    """Look at the settings, the database, the folders and the port; change nothing.
+    """Look at the settings, the database, the folders, the port and Telegram; change nothing.
 
     Raises:
         SettingsRefused: `.env` cannot be read at all.
@@ -42,25 +42,32 @@ def examine() -> Findings:
     settings, refused = load_what_can_be()
     problems = list(refused.values())
     notes = settings.warnings()
-    if settings.channels is Channels.strict:
-        problems.append("PREAU_CHANNELS: strict does not exist yet; `run` refuses it")
+    problems += settings.contradictions()
     problems += _problems_of_folders(settings)
     if "database_url" not in refused:
         problems += _problems_of_database(settings)
+    serving = False
     if not refused.keys() & {"web_host", "web_port"}:
         try:
             check_free(settings.web_host, settings.web_port)
         except NoAddress as error:
             problems.append(str(error))
         except NotFree as error:
-            if _serves(settings):
+            serving = _serves(settings)
+            if serving:
                 notes.append(f"preau serves port {settings.web_port} now")
             else:
                 problems.append(str(error))
+    if settings.serves_telegram:
+        from bot.platforms.telegram.doctor import examine as examine_telegram
+
+        seen = examine_telegram(settings, serving=serving)
+        problems += seen.problems
+        notes += seen.notes
     lines = ["Settings (PREAU_…):"]
     for name, field in Settings.model_fields.items():
         shown = "(refused)" if name in refused else _shown(getattr(settings, name))
-        lines.append(f"  {name.upper():22} {shown:28} {field.description}")
+        lines.append(f"  {name.upper():23} {shown:28} {field.description}")
     lines.append("")
     lines += [f"PROBLEM  {problem}" for problem in problems] or ["All is well."]
     lines += [f"NOTE     {note}" for note in notes]

@@ -1,6 +1,8 @@
 """The command that makes an invitation: how the first secretary comes in."""
 
+import asyncio
 import json
+import sys
 from datetime import timedelta
 from typing import Annotated
 
@@ -9,11 +11,12 @@ import typer
 from bot.addresses import on_network
 from bot.cli import Misused, opened
 from bot.clock import Clock
-from bot.settings import load
+from bot.settings import Settings, load
 from storage.grants import Role
 from storage.groups import scope_of
 from storage.store import Store
 
+PATIENCE = 5.0  # seconds for Telegram to say what our bot is called
 LONGEST_SHOWN = 40  # characters of a number that is none
 MANDATES = (Role.delegate, Role.substitute)
 IN_A_GROUP = (Role.chair, Role.rapporteur)
@@ -58,11 +61,37 @@ def invite(
     with opened(settings) as database:
         code = database.write_now(make)
     base = settings.public_url or on_network(settings.web_host, settings.web_port)
-    link = f"{base}/#code={code}"
+    links = {"web": f"{base}/#code={code}"}
+    name = _on_telegram(settings)
+    if name is not None:
+        links["telegram"] = f"https://t.me/{name}?start=invitation-{code}"
     if as_json:
-        print(json.dumps({"code": code, "links": {"web": link}, "expires": expires_at.isoformat()}))
+        print(json.dumps({"code": code, "links": links, "expires": expires_at.isoformat()}))
     else:
-        print(f"{code}\n{link}\nuntil {expires_at:%Y-%m-%d %H:%M} UTC")
+        print("\n".join((code, *links.values())))
+        print(f"until {expires_at:%Y-%m-%d %H:%M} UTC")
+
+
+def _on_telegram(settings: Settings) -> str | None:
+    """What our bot is called there; None if Telegram is not served, or does not answer."""
+    if not settings.serves_telegram:
+        return None
+    from telegram.error import InvalidToken, TelegramError
+
+    from bot.platforms.telegram.bots import username
+
+    async def ask() -> str:
+        async with asyncio.timeout(PATIENCE):
+            return await username(settings)
+
+    try:
+        return asyncio.run(ask())
+    except InvalidToken:
+        why = "PREAU_TELEGRAM_TOKEN: Telegram does not know it"
+    except (TelegramError, TimeoutError):
+        why = "Telegram does not answer"
+    print(f"preau: {why}; there is no t.me link", file=sys.stderr)
+    return None
 
 
 def _scope(group: str, store: Store) -> str:

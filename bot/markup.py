@@ -34,11 +34,16 @@ def tidy(rendered: str) -> str:
     return _GAP.sub("\n\n", "\n".join(lines))
 
 
-def as_page(markup: str) -> str:
-    """Markup as a web page shows it: French signs never begin or end a line alone."""
+def unbroken(markup: str) -> str:
+    """Markup in which French signs never begin or end a line alone."""
     parts = _TAG.split(markup)
     parts[::2] = [_FRENCH_SPACE.sub("\u202f", text) for text in parts[::2]]
-    return "".join(parts).replace("\n", "<br>")
+    return "".join(parts)
+
+
+def as_page(markup: str) -> str:
+    """Markup as a web page shows it."""
+    return unbroken(markup).replace("\n", "<br>")
 
 
 def as_plain(markup: str) -> str:

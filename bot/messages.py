@@ -1,7 +1,7 @@
 """What goes in and out of a chat, whatever the platform: plain data."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from bot.settings import Settings
 from storage.conversations import Context
 from storage.grants import Role
+from storage.people import ChatKind
 from storage.store import Store
 
 LONGEST_ACTION = 64  # bytes: what a Telegram button carries
@@ -22,14 +23,25 @@ class Incoming:
         platform, chat, thread, sender: where it was said and by whom, as the platform knows them.
         update_id: unique on its platform.
         received_at: when it reached us; what counts at a closing.
+        in_group: it was said in a group, among others.
+        said_as: the platform's own id of the message in which it was said.
+        replied: the message it was a reply to, if that one was ours.
+        edits: the earlier message of the same person whose words it changes.
+        more: what came with it: the pieces of a long paste, or the rest of an album.
+        pieces: each message in which its words stand, with these and their glue.
         text: what was said.
+        glue: what stands between its text and that of the next piece.
         choice: the action string of the button that was pressed; untrusted.
         message: the message that was pressed, if any.
         photos: already fetched, checked and re-encoded.
         documents: PDF files, already fetched, checked and written anew.
-        problem: the name of the message that says why a photo could not be taken.
+        voices: voice notes, likewise.
+        problem: the name of the message that says why a photo, or something else that was sent,
+            could not be taken.
+        about: the arguments of that message.
+        language: of the person's device, if the platform tells.
         digest: of the files as they came, to tell a repeated update from a reused id.
-        joined: the person just arrived in the chat.
+        joined: the person just arrived in the chat, or brought Préau into a group.
         opens: it opens a session, and is never throttled.
         signed_in: whether roles count here.
         session_id: the web session it came through, if any.
@@ -41,17 +53,53 @@ class Incoming:
     update_id: str
     received_at: datetime
     thread: str = ""
+    in_group: bool = False
+    said_as: str | None = None
+    replied: str | None = None
+    edits: str | None = None
+    more: "tuple[Incoming, ...]" = ()
+    pieces: tuple[tuple[str, str, str], ...] = ()
     text: str | None = None
+    glue: str = "\n"
     choice: str | None = None
     message: str | None = None
     photos: tuple[bytes, ...] = ()
     documents: tuple[bytes, ...] = ()
+    voices: tuple[bytes, ...] = ()
     problem: str | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
+    language: str | None = None
     digest: str = ""
     joined: bool = False
     opens: bool = False
     signed_in: bool = True
     session_id: int | None = None
+
+    def together_with(self, others: "Sequence[Incoming]") -> "Incoming":
+        """What was said in several messages, as one: words in order, and all the files."""
+        whole = (self, *others)
+        pieces = [(one.text, one.glue) for one in whole if one.text]
+        text = "".join(text + glue for text, glue in pieces[:-1])
+        troubled = next((one for one in whole if one.problem), None)
+        standing = [(one.said_as, one.text, one.glue) for one in whole]
+        return replace(
+            self,
+            text=text + pieces[-1][0] if pieces else self.text,
+            photos=tuple(photo for one in whole for photo in one.photos),
+            documents=tuple(document for one in whole for document in one.documents),
+            voices=tuple(voice for one in whole for voice in one.voices),
+            problem=troubled.problem if troubled else None,
+            about=troubled.about if troubled else {},
+            more=(),
+            pieces=tuple((said, text, glue) for said, text, glue in standing if said and text),
+        )
+
+    @property
+    def stands_in(self) -> list[list[str]]:
+        """Each message in which its words stand, as plain data; empty where messages have no id."""
+        if self.pieces:
+            return [list(piece) for piece in self.pieces]
+        return [[self.said_as, self.text, self.glue]] if self.said_as and self.text else []
 
 
 @dataclass(frozen=True)
@@ -111,6 +159,8 @@ class Reply:
         leaves: end the web session that asked.
         forget_from: delete this chat's messages from that one on.
         shows: the `subject` that this shows, if it may have to be taken back or redrawn.
+        to_all: in a group, it is said to everybody; else only to who asked, as far as the platform
+            can.
         arguments: the message's arguments.
     """
 
@@ -126,6 +176,7 @@ class Reply:
         leaves: bool = False,
         forget_from: int | None = None,
         shows: str | None = None,
+        to_all: bool = False,
         **arguments: Any,
     ) -> None:
         self.words = None if name is None else Words(name, arguments)
@@ -136,6 +187,7 @@ class Reply:
         self.leaves = leaves
         self.forget_from = forget_from
         self.shows = shows
+        self.to_all = to_all
 
 
 def _label(label: Label | str) -> Label:
@@ -154,22 +206,38 @@ class Refused(Exception):
 
 
 class Request:
-    """One update as a handler sees it: who asks what, and when. `files` are its stored photos."""
+    """One update as a handler sees it: who asks what, and when. `files` came with it, stored.
+
+    Args:
+        buttons_stay: buttons stay under the messages of this platform until these are changed.
+    """
 
     def __init__(
-        self, incoming: Incoming, context: Context, now: datetime, settings: Settings, store: Store
+        self,
+        incoming: Incoming,
+        context: Context,
+        now: datetime,
+        settings: Settings,
+        store: Store,
+        *,
+        buttons_stay: bool = False,
     ) -> None:
         self.incoming = incoming
         self.context = context
         self.now = now
         self.zone = settings.zone
         self.settings = settings
+        self.buttons_stay = buttons_stay
         self.files: tuple[int, ...] = ()
         self._store = store
 
     @property
     def person(self) -> int:
         return self.context.person_id
+
+    @property
+    def in_group(self) -> bool:
+        return self.context.chat_kind is ChatKind.group
 
     @property
     def text(self) -> str:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 LARGEST = 5 * 1024 * 1024  # bytes
-SECONDS = 10.0  # to write one anew; closings wait for it
+SECONDS = 10.0  # to write one anew
 MEDIA_TYPE = "application/pdf"
 _ENDS_WITHIN = 1024  # bytes from the end, where the end is marked
 _CLEANER = str(Path(__file__).with_name("pdf_cleaner.py"))

@@ -4,6 +4,7 @@ A command is a word; a choice is an action string; a notice is what the clock sa
 checked at every use, never by hiding a button.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,12 +22,17 @@ from storage.store import Store
 Answer = Reply | Open | Sequence[Reply] | None
 Handler = Callable[..., Answer]
 Who = Callable[[Request], bool]
+Together = Callable[[Sequence[tuple[Request, Sequence[Any]]], Store], Sequence[Reply | None]]
 H = TypeVar("H", bound=Callable[..., Any])
 
 LONGEST_ID = "9" * 10
 LARGEST_ID = 2**31 - 1  # what a column of ids holds
 NEARLY = 0.75  # how alike a mistyped word and a command are (difflib's ratio)
 LONGEST_COMMAND = 30
+_LINKED = re.compile(r"[A-Za-z0-9_]{1,20}")
+_STARTED = re.compile(r"[/!]start\s+(\S.*)", re.IGNORECASE | re.DOTALL)
+PUBLIC_ID = re.compile(r"REX-\d{4}-\d{5,9}", re.ASCII)
+_INVITED = re.compile(r"(?:invitation\W+)?((?:[A-Z0-9]{4}-){3}[A-Z0-9]{4})", re.IGNORECASE)
 
 
 def anyone(_: Request) -> bool:
@@ -48,11 +54,19 @@ def reviewer(request: Request) -> bool:
 
 @dataclass(frozen=True)
 class Route:
-    """A handler, who may use it, and how an action's arguments are read."""
+    """A handler, who may use it, and how an action's arguments are read.
+
+    `in_groups` says that it may be used among others, where everybody sees what is answered to all;
+    `leads` is the link by which who cannot do so finds the same in their own chat; `together` does
+    at once what several people ask at the same moment (see `act_together`).
+    """
 
     handler: Handler
     who: Who
     arguments: tuple[Callable[[str], Any], ...] = ()
+    in_groups: bool = False
+    leads: str = ""
+    together: "Together | None" = None
 
     def check(self, request: Request) -> None:
         if not self.who(request):
@@ -61,34 +75,61 @@ class Route:
 
 @dataclass(frozen=True)
 class Recipient:
-    """Who will read a notice."""
+    """Who will read a notice: a person, or everybody in a group (`person` is then None)."""
 
-    person_id: int
+    person: int | None
     chat_id: int
     now: datetime
 
+    @property
+    def person_id(self) -> int:
+        """The person; what is said to one is never said to a group."""
+        if self.person is None:
+            raise LookupError("this notice is for a person, not for a group")
+        return self.person
+
+
+OPENS_PRIVATELY = "link:"  # the action of a button that leads to one's own chat; a link may follow
 
 COMMANDS: dict[str, Route] = {}
 CHOICES: dict[str, Route] = {}
 NOTICES: dict[str, Callable[..., Reply | None]] = {}
 FORMS: dict[str, Form] = {}
+LINKS: dict[str, Route] = {}
 
 
-def command(name: str, *, who: Who) -> Callable[[H], H]:
+def command(name: str, *, who: Who, in_groups: bool = False) -> Callable[[H], H]:
     """Declare a command. Its words stand in `locales/<language>/commands.jinja`."""
 
     def declare(handler: H) -> H:
-        COMMANDS[name] = Route(handler, who)
+        COMMANDS[name] = Route(handler, who, in_groups=in_groups)
         return handler
 
     return declare
 
 
-def choice(name: str, *arguments: Callable[[str], Any], who: Who = anyone) -> Callable[[H], H]:
+def choice(
+    name: str,
+    *arguments: Callable[[str], Any],
+    who: Who = anyone,
+    in_groups: bool = False,
+    leads: str = "",
+    together: "Together | None" = None,
+) -> Callable[[H], H]:
     """Declare what an action does. Each argument is read by its own strict function."""
 
     def declare(handler: H) -> H:
-        CHOICES[name] = Route(handler, who, arguments)
+        CHOICES[name] = Route(handler, who, arguments, in_groups, leads, together)
+        return handler
+
+    return declare
+
+
+def link(name: str, argument: Callable[[str], Any], *, who: Who = anyone) -> Callable[[H], H]:
+    """Declare what a link leads to: `<name>-<argument>`, at most 64 of `A-Z a-z 0-9 _ -`."""
+
+    def declare(handler: H) -> H:
+        LINKS[name] = Route(handler, who, (argument,))
         return handler
 
     return declare
@@ -126,22 +167,91 @@ def form_action(verb: str, key: str, *arguments: str) -> str:
 
 def act(action: str, request: Request, store: Store) -> Answer:
     """Do what an action string says; refuse one that is not ours."""
+    route, arguments = _read(action)
+    route.check(request)
+    return route.handler(request, store, *arguments)
+
+
+def act_together(requests: Sequence[Request], store: Store) -> dict[Request, Reply]:
+    """Do at once what several people chose, where that can be; the others are left."""
+    alike: dict[Together, list[tuple[Request, Sequence[Any]]]] = {}
+    for request in requests:
+        choice = request.incoming.choice
+        if choice is None or request.in_group:
+            continue
+        try:
+            route, arguments = _read(choice)
+            route.check(request)
+        except Refused:
+            continue
+        if route.together is not None:
+            alike.setdefault(route.together, []).append((request, arguments))
+    return {
+        request: reply
+        for do, asked in alike.items()
+        if len(asked) > 1
+        for (request, _), reply in zip(asked, do(asked, store), strict=True)
+        if reply is not None
+    }
+
+
+def _read(action: str) -> tuple[Route, list[Any]]:
     name, *given = action.split(":")
     route = CHOICES.get(name)
     if route is None or len(given) != len(route.arguments):
         raise Refused("people.stale_choice")
     try:
-        arguments = [read(value) for read, value in zip(route.arguments, given, strict=True)]
+        return route, [read(value) for read, value in zip(route.arguments, given, strict=True)]
     except ValueError:
         raise Refused("people.stale_choice") from None
-    route.check(request)
-    return route.handler(request, store, *arguments)
 
 
 def obey(name: str, request: Request, store: Store) -> Answer:
     route = COMMANDS[name]
     route.check(request)
     return route.handler(request, store)
+
+
+def link_in(text: str) -> str | None:
+    """What the link by which somebody came says, if they came by one.
+
+    The code of an invitation, typed, is as good as its link.
+    """
+    found = _STARTED.fullmatch(text)
+    if found is not None:
+        return found[1]
+    invited = _INVITED.fullmatch(text.strip())
+    return f"invitation-{invited[1]}" if invited else None
+
+
+def reference_in(text: str) -> str | None:
+    """The link to what a text names by its public number, if it is one and nothing else."""
+    named = PUBLIC_ID.fullmatch(text.strip().upper())
+    return f"report-{named[0]}" if named else None
+
+
+def follow(link: str, request: Request, store: Store) -> Answer:
+    """Do what a link leads to; of one that is not ours, say so and begin."""
+    name, _, given = link.partition("-")
+    route = LINKS.get(name)
+    unknown = Refused("people.unknown_link", choices=[("people.menu", "people.see_menu")])
+    if route is None:
+        raise unknown
+    try:
+        argument = route.arguments[0](given)
+    except ValueError:
+        raise unknown from None
+    route.check(request)
+    return route.handler(request, store, argument)
+
+
+def link_of(action: str) -> str:
+    """The link to what an action of a group is about, in one's own chat; empty if there is none."""
+    name, *given = action.split(":")
+    route = CHOICES.get(name)
+    if route is None or not route.leads or not given or not _LINKED.fullmatch(given[0]):
+        return ""
+    return f"{route.leads}-{given[0]}"
 
 
 def number(text: str) -> int:

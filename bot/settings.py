@@ -20,7 +20,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 PREFIX = "PREAU_"
 ENV_FILE = ".env"
 SHORTEST_SECRET = 32
+FREE_RATE = 30  # messages a second that Telegram takes (https://core.telegram.org/bots/faq)
 OTHER_NAMES = {"PREAU_DEMO_DIR"}  # read elsewhere, and settings of nobody but the demo
+TELEGRAM = "https://api.telegram.org"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _POSTGRESQL = re.compile(r"(?:postgres|postgresql|postgresql\+psycopg)://(.*)", re.DOTALL)
 _CREDENTIALS = re.compile(r"[^:/@]*(?::[^@]*)?")
@@ -122,6 +124,26 @@ def _public(url: str) -> str:
     return f"{parts.scheme}://{shown}{kept}"
 
 
+def _without_slash(url: str) -> str:
+    parts = urlsplit(url.strip())
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("not an address of the web, such as http://127.0.0.1:8081")
+    return url.strip().rstrip("/")
+
+
+def _posted_to(url: str) -> bool:
+    """Whether Telegram takes a webhook's address (https://core.telegram.org/bots/api#setwebhook)."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" and (parts.port or 443) in (443, 80, 88, 8443)
+
+
+def _of_headers(secret: SecretStr | None) -> SecretStr | None:
+    """What Telegram takes (https://core.telegram.org/bots/api#setwebhook)."""
+    if secret is not None and not re.fullmatch(r"[A-Za-z0-9_-]{16,256}", secret.get_secret_value()):
+        raise ValueError("16 to 256 of A-Z a-z 0-9 _ - (make one with: openssl rand -hex 32)")
+    return secret
+
+
 Words = Annotated[str | None, BeforeValidator(_blank_is_unset)]
 Secret = Annotated[SecretStr, BeforeValidator(_stripped)]
 
@@ -161,6 +183,24 @@ class Settings(BaseSettings):
     controller: Words = Field(None, description="who answers for the data (GDPR article 13)")
     dpo_contact: Words = Field(None, description="how to reach the data protection officer")
     channels: Channels = Field(Channels.open, description="open (strict does not exist yet)")
+    telegram: bool = Field(True, description="whether Telegram is served, if its token is there")
+    telegram_token: Annotated[Secret | None, BeforeValidator(_blank_is_unset)] = Field(
+        None, description="token that BotFather gave"
+    )
+    telegram_api_url: Annotated[str, AfterValidator(_without_slash)] = Field(
+        TELEGRAM, description="Bot API server: Telegram's, or one of your own"
+    )
+    telegram_webhook_url: Annotated[
+        str | None,
+        BeforeValidator(_blank_is_unset),
+        AfterValidator(lambda url: url and _public(url)),
+    ] = Field(None, description="address to which Telegram posts; unset: Telegram is polled")
+    telegram_webhook_secret: Annotated[
+        Secret | None, BeforeValidator(_blank_is_unset), AfterValidator(_of_headers)
+    ] = Field(None, description="secret that Telegram sends with what it posts")
+    telegram_rate: float = Field(
+        FREE_RATE, ge=1, le=1000, description="messages a second in all; more than 30 are paid for"
+    )
     web_host: Annotated[str, BeforeValidator(_stripped)] = Field(
         "127.0.0.1", min_length=1, description="address on which the web chat listens"
     )
@@ -169,6 +209,10 @@ class Settings(BaseSettings):
     metrics_token: Annotated[Secret | None, BeforeValidator(_blank_is_unset)] = Field(
         None, description="token that opens /metrics"
     )
+
+    @property
+    def serves_telegram(self) -> bool:
+        return self.telegram and self.telegram_token is not None
 
     @property
     def zone(self) -> ZoneInfo:
@@ -211,6 +255,23 @@ class Settings(BaseSettings):
             raise SettingsRefused(f"{name} is too short: {SHORTEST_SECRET} characters at least")
         return [current, *(key.get_secret_value() for key in self.previous_secret_keys)]
 
+    def contradictions(self) -> list[str]:
+        """What `run` refuses although each setting can be used: one line each."""
+        found = []
+        if self.channels is Channels.strict:
+            found.append(
+                "PREAU_CHANNELS: strict does not exist yet, and open is not what was asked"
+            )
+        if self.serves_telegram and self.telegram_webhook_url is not None:
+            if self.telegram_webhook_secret is None:
+                found.append("PREAU_TELEGRAM_WEBHOOK_SECRET: needed with TELEGRAM_WEBHOOK_URL")
+            if self.telegram_api_url == TELEGRAM and not _posted_to(self.telegram_webhook_url):
+                found.append(
+                    "PREAU_TELEGRAM_WEBHOOK_URL: Telegram posts to https: only, "
+                    "at the ports 443, 80, 88 and 8443"
+                )
+        return found
+
     def warnings(self) -> list[str]:
         """What works, and is probably not what was meant: one line each."""
         found = []
@@ -222,6 +283,10 @@ class Settings(BaseSettings):
             found.append(
                 "PUBLIC_URL is https and TRUSTED_PROXIES is empty: everybody will be counted as one"
             )
+        if self.telegram_token is not None and not self.telegram:
+            found.append("TELEGRAM is false: Telegram is not served, although its token is there")
+        if self.telegram_webhook_secret is not None and self.telegram_webhook_url is None:
+            found.append("TELEGRAM_WEBHOOK_SECRET is not used without TELEGRAM_WEBHOOK_URL")
         return found + [_unknown(name) for name in _unknown_names()]
 
 

@@ -55,6 +55,7 @@ class Texts:
             "day": self.day,
             "clocks": self.clocks,
             "local": self.local,
+            "soon": self.soon,
             "hour": self.hour,
             "number": self.number,
             "lasting": self.lasting,
@@ -124,12 +125,20 @@ class Texts:
         day, hour = _day_and_hour(at, self.language)
         return f"{day} {'à' if self.language == 'fr' else 'at'} {hour}"
 
+    def soon(self, at: datetime) -> str:
+        """« Lundi 30 novembre, 18 h », as it is, of a day that is near: short, for a button."""
+        pattern = _of_month(at, "EEEE d MMMM", self.language)
+        day = format_date(at.date(), pattern, locale=self.language)
+        return f"{day[:1].upper()}{day[1:]}, {_day_and_hour(at, self.language)[1]}"
+
     def hour(self, at: datetime) -> str:
         """« 18 h », as it is."""
         return _day_and_hour(at, self.language)[1]
 
     def day(self, at: datetime) -> str:
-        return format_date(at.astimezone(self.zone).date(), "d MMMM y", locale=self.language)
+        local = at.astimezone(self.zone)
+        pattern = _of_month(local, "d MMMM y", self.language)
+        return format_date(local.date(), pattern, locale=self.language)
 
     def number(self, value: int) -> str:
         return format_decimal(value, locale=self.language)
@@ -159,10 +168,16 @@ def _moment(at: datetime, zone: ZoneInfo, language: str) -> str:
 
 def _day_and_hour(local: datetime, language: str) -> tuple[str, str]:
     """« jeudi 14 janvier 2027 », « 18 h »."""
-    day = format_date(local.date(), "EEEE d MMMM y", locale=language)
+    pattern = _of_month(local, "EEEE d MMMM y", language)
+    day = format_date(local.date(), pattern, locale=language)
     if language == "fr":
         return day, f"{local.hour} h" + (f" {local.minute:02d}" if local.minute else "")
     return day, format_time(local.time(), "H:mm", locale=language)
+
+
+def _of_month(day: datetime, pattern: str, language: str) -> str:
+    """A pattern of Babel; in French, the first day of a month is « 1er »."""
+    return pattern.replace("d ", "d'er' ") if language == "fr" and day.day == 1 else pattern
 
 
 def _city(zone: ZoneInfo) -> str:

@@ -22,13 +22,13 @@ class Job:
 
     Args:
         name: for the log.
-        run: called with the store and the moment up to which everything received is applied; it
-            does what is due by then, in one transaction. True: more is to be done at once, in
-            another.
+        run: called with the store and the moment; it does what is due by then, in one
+            transaction. True: more is to be done at once, in another.
         next_due: the next moment at which there is something to do, if any.
         prepare: slow work done before on a snapshot, so that nobody waits for it; `run` is then
             given its result too, and must check that it still holds. None: nothing to do.
         every: seconds between two ticks.
+        settled: its moment is the one up to which everything received is applied.
     """
 
     name: str
@@ -36,12 +36,14 @@ class Job:
     next_due: Callable[[Store], datetime | None] | None = None
     prepare: Callable[[Store, datetime], Any] | None = None
     every: float = 1.0
+    settled: bool = False
 
 
 class Ticker:
     """Ticks every job; `advance` moves the demo's clock through each due event on the way.
 
     Args:
+        now: the moment.
         settled_until: the moment up to which everything received is applied.
         after: called after each due event on the way.
         queued: called when a job left something for the sender.
@@ -51,12 +53,14 @@ class Ticker:
         self,
         database: Database,
         jobs: list[Job],
+        now: Callable[[], datetime],
         settled_until: Callable[[], datetime],
         after: Callable[[], Awaitable[Any]],
         queued: Callable[[], None],
     ) -> None:
         self.database = database
         self.jobs = jobs
+        self.now = now
         self.settled_until = settled_until
         self.after = after
         self.queued = queued
@@ -86,11 +90,9 @@ class Ticker:
         """Move the clock to a moment, or to the next event, running what falls due on the way."""
         while True:
             due = await self.database.read(self._next_due)
-            if due is not None and due <= clock.now():
-                due = clock.now()
-            if due is None or (to is not None and due > to):
+            if due is None or (to is not None and max(due, clock.now()) > to):
                 break
-            clock.advance_to(due)
+            clock.advance_to(max(due, clock.now()))
             for job in self.jobs:
                 await self._tick(job)
             await self.after()
@@ -117,7 +119,7 @@ class Ticker:
     async def _run(self, job: Job) -> bool:
         """Do what is due; say whether more is to be done at once."""
         try:
-            now = self.settled_until()
+            now = self.settled_until() if job.settled else self.now()
             if job.next_due is not None and not await self._has_due(job.next_due, now):
                 return False
             given: tuple[Any, ...] = ()

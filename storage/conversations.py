@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.base import Base, dialect_of, execute, insert_into
-from storage.people import Account, Chat, ChatKind, Person, Profile
+from storage.people import Account, Chat, ChatKind, ChatState, Person, Profile
 from storage.types import BlindIndex, Encrypted, EncryptedJSON, Instant, blind
 
 MOST_AWAITED = 5  # messages that a typed number may answer
@@ -49,8 +49,8 @@ class Update(Base):
 class Conversation(Base):
     """One account in one chat and thread: its open form, and the messages that await a number.
 
-    `awaiting` is a list of `[message, kind, title, [[action, label], …]]`. `kept` is what
-    was said outside any form, joined.
+    `awaiting` is a list of `[message, kind, title, [[action, label], …]]`, and of what `unsent`
+    makes. `kept` is what was said outside any form, joined.
     """
 
     __tablename__ = "conversations"
@@ -131,7 +131,9 @@ class Context:
     last_event: int
     last_message: int
     chat_kind: ChatKind
+    chat_state: ChatState
     account_id: int
+    seen_at: datetime
     person_id: int
     language: str
     profile: Profile | None
@@ -155,7 +157,9 @@ _find = (
         Chat.last_event,
         Chat.last_message,
         Chat.kind,
+        Chat.state,
         Account.id,
+        Account.last_seen_at,
         Person.id,
         Person.language,
         Person.profile,
@@ -189,6 +193,12 @@ _lock = (
 _known = select(Update.key, Update.content).where(Update.key.in_(bindparam("keys", expanding=True)))
 
 _table = cast(Table, Conversation.__table__)
+_accounts = cast(Table, Account.__table__)
+_see = (
+    update(_accounts)
+    .where(_accounts.c.id.in_(bindparam("accounts", expanding=True)))
+    .values(last_seen_at=bindparam("moment", type_=Instant()))
+)
 _record = insert(cast(Table, Update.__table__))
 _keep = (
     update(_table)
@@ -231,6 +241,14 @@ class Awaited:
             return [*awaiting, self.entry][-MOST_AWAITED:]
         message, _, *shown = self.entry
         return [[message, one[1], *shown] if one[0] == message else one for one in awaiting]
+
+
+UNSENT = "#"  # begins what stands for a message's id until it has one: the delivery's follows
+
+
+def unsent(delivery_id: int, kind: str) -> list[Any]:
+    """The entry of a message of which the platform gives the id; what it offers is kept once."""
+    return [f"{UNSENT}{delivery_id}", kind, "", []]
 
 
 class Conversations:
@@ -287,8 +305,11 @@ class Conversations:
         self.session.execute(insert.on_conflict_do_nothing())
 
     def keep(self, contexts: Sequence[Context], now: datetime) -> None:
-        """Write back what updates changed, and count them for the throttle."""
+        """Write back what updates changed, count them for the throttle, and note who was seen."""
         window = now - THROTTLE_WINDOW
+        seen = [one.account_id for one in contexts if one.seen_at <= window]
+        if seen:
+            execute(self.session, _see, {"accounts": sorted(set(seen)), "moment": now})
         rows = [
             {
                 "conversation": context.conversation_id,

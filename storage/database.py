@@ -7,6 +7,7 @@ that fails is redone one by one, so work must be repeatable until it is committe
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import groupby
@@ -73,6 +74,9 @@ class Database:
     Args:
         url: `sqlite:///path` or `postgresql://…`.
         secrets: the operator's secret, then earlier ones still in use.
+
+    Attributes:
+        taken_back_at: when something that was perhaps on its way was last taken back or erased.
     """
 
     def __init__(self, url: str, secrets: Sequence[str]) -> None:
@@ -91,6 +95,7 @@ class Database:
         self._lookers = Workers("looker", 1, self._look)  # small reads that many wait for
         self._readers = ThreadPoolExecutor(4, thread_name_prefix="reader")
         self._answers = True
+        self.taken_back_at = float("-inf")  # in the seconds of `time.monotonic`
 
     def open(self) -> None:
         """Open the keys, making them in a new database.
@@ -166,7 +171,7 @@ class Database:
     def _write(self, group: Sequence[Job]) -> None:
         """Do a group in one transaction; if it fails, each job in one of its own, some again."""
         try:
-            results, erased = self._commit(group)
+            results, store = self._commit(group)
         except BaseException as error:
             if len(group) > 1:
                 for job in group:
@@ -180,7 +185,9 @@ class Database:
         self._note(None)
         for job, result in zip(group, results, strict=True):
             job.result = result
-        if erased and self.is_sqlite:
+        if store.deliveries.taken_back:
+            self.taken_back_at = time.monotonic()
+        if store.erased and self.is_sqlite:
             self._empty_journal()
 
     def _look(self, group: Sequence[Job]) -> None:
@@ -197,13 +204,13 @@ class Database:
         for job, result in zip(group, results, strict=True):
             job.result = result
 
-    def _commit(self, group: Sequence[Job]) -> tuple[list[Any], bool]:
-        """The results, and whether something was erased that no file may keep."""
+    def _commit(self, group: Sequence[Job]) -> tuple[list[Any], Store]:
+        """The results, and the store, which says what else there is to do."""
         with self.engine.begin() as connection:
             session = _session(connection)
             store = Store(session)
             results = _results(store, group)
-        return results, store.erased
+        return results, store
 
     def _empty_journal(self) -> None:
         """Leave nothing of what was erased in the write-ahead log; the next erasure tries again.

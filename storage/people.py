@@ -36,6 +36,7 @@ class ChatState(StrEnum):
     active = "active"
     blocked = "blocked"
     left = "left"
+    gone = "gone"
 
 
 class Person(Base):
@@ -106,7 +107,7 @@ class People:
         self, platform: str, address: str, language: str, now: datetime
     ) -> tuple[Account, bool]:
         """Find the account at an address, or make it with a new person; say whether it is new."""
-        found = self._account(platform, address)
+        found = self.account(platform, address)
         if found is not None:
             return found, False
         person = Person(language=language, created_at=now)
@@ -124,9 +125,16 @@ class People:
         if made is None:  # another process met the same newcomer first
             self.session.delete(person)
             self.session.flush()
-        account = self._account(platform, address)
+        account = self.account(platform, address)
         assert account is not None
         return account, made is not None
+
+    def account(self, platform: str, address: str) -> Account | None:
+        """The account at an address, if we know it."""
+        wanted = select(Account).where(
+            Account.platform == platform, Account.address_index == address
+        )
+        return self.session.scalars(wanted).first()
 
     def chat(
         self,
@@ -150,14 +158,22 @@ class People:
         wanted = select(Chat).where(Chat.platform == platform, Chat.address_index == address)
         return self.session.scalars(wanted).one()
 
-    def direct_chats(self, people: Sequence[int]) -> dict[int, int]:
-        """The active direct chat where each of some people was last seen, by person."""
+    def direct_chats(
+        self, people: Sequence[int], platforms: Collection[str] | None = None
+    ) -> dict[int, int]:
+        """The active direct chat where each of some people was last seen, by person.
+
+        Args:
+            platforms: those that are served; None for all there are.
+        """
         wanted = (
             select(Account.person_id, Chat.id)
             .join(Account, Chat.account_id == Account.id)
             .where(Account.person_id.in_(people), Chat.state == ChatState.active)
             .order_by(Account.last_seen_at, Chat.id)
         )
+        if platforms is not None:
+            wanted = wanted.where(Chat.platform.in_(platforms))
         return dict(self.session.execute(wanted).all())
 
     def lock_chats(self, chat_ids: Collection[int]) -> dict[int, Chat]:
@@ -174,16 +190,31 @@ class People:
         wanted = select(Account).where(Account.person_id == person_id).order_by(Account.id)
         return list(self.session.scalars(wanted))
 
-    def chats_of(self, person_id: int) -> list[Chat]:
-        wanted = (
-            select(Chat)
-            .join(Account, Chat.account_id == Account.id)
-            .where(Account.person_id == person_id)
-        )
-        return list(self.session.scalars(wanted))
-
     def mark_chat(self, chat_id: int, state: ChatState) -> None:
         self.session.execute(update(Chat).where(Chat.id == chat_id).values(state=state))
+
+    def chat_at(self, platform: str, address: str) -> int | None:
+        """The id of the chat at an address, if we know it."""
+        wanted = select(Chat.id).where(Chat.platform == platform, Chat.address_index == address)
+        return self.session.execute(wanted).scalar()
+
+    def move_chat(self, platform: str, address: str, to: str) -> tuple[int, int] | None:
+        """Give the chat at an address another one; see `Store.move_chat`.
+
+        Returns:
+            The ids of the chat that was there and of the one that is at the new address: the same,
+            unless there was one already, for which the first is left. None: there was none.
+        """
+        old, new = self.chat_at(platform, address), self.chat_at(platform, to)
+        if old is None:
+            return None
+        if new is not None:
+            if new != old:
+                self.mark_chat(old, ChatState.left)
+            return old, new
+        moved = {"address": to, "address_index": to}
+        self.session.execute(update(Chat).where(Chat.id == old).values(**moved))
+        return old, old
 
     def everybody(self) -> Select[int]:
         """All who can still be written to."""
@@ -220,9 +251,3 @@ class People:
         self.session.execute(delete(Account).where(Account.person_id == person_id))
         blank = {"name": None, "profile": None, "academie": None, "erased_at": now}
         self.session.execute(update(Person).where(Person.id == person_id).values(**blank))
-
-    def _account(self, platform: str, address: str) -> Account | None:
-        wanted = select(Account).where(
-            Account.platform == platform, Account.address_index == address
-        )
-        return self.session.scalars(wanted).first()

@@ -248,6 +248,10 @@ class Reports:
         wanted = select(Report).where(Report.public_id == public_id).with_for_update()
         return self.session.scalars(wanted).first()
 
+    def published(self, report_id: int) -> PublishedReport | None:
+        """What everybody may read of a report, if it is published."""
+        return self.session.get(PublishedReport, report_id)
+
     def next_waiting(self, after: Report | None = None) -> Report | None:
         """The report that has waited longest, locked, passing over those being taken.
 

@@ -10,20 +10,30 @@ from sqlalchemy.orm import Session
 
 from storage.broadcasts import Broadcasts
 from storage.conversations import Conversations
-from storage.deliveries import Deliveries, Taken, subject
+from storage.deliveries import Deliveries, Failure, Taken, subject
 from storage.files import Files
 from storage.following import Following
 from storage.grants import Grants
 from storage.groups import Belonging, Groups
+from storage.inbox import Inbox
 from storage.invitations import Invitations
 from storage.meetings import Meetings
 from storage.organisations import Organisations
-from storage.people import People, Person
+from storage.people import ChatState, People, Person
 from storage.polls import Polls
 from storage.recommendations import Recommendations
 from storage.reports import Report, Reports, ReportState
+from storage.rooms import Rooms
 from storage.sessions import Sessions
 from storage.threads import ALL, Threads
+
+# What a chat is, after what it answered; nothing is written there any more.
+GIVEN_UP = {
+    Failure.blocked: ChatState.blocked,
+    Failure.deleted: ChatState.gone,
+    Failure.not_found: ChatState.gone,
+    Failure.removed: ChatState.left,
+}
 
 
 class Store:
@@ -52,6 +62,8 @@ class Store:
         self.broadcasts = Broadcasts(session)
         self.following = Following(session)
         self.threads = Threads(session)
+        self.rooms = Rooms(session, self.deliveries, self.polls, self.meetings)
+        self.inbox = Inbox(session)
 
     def hold(self) -> None:
         """Keep at hand what is loaded, until the transaction ends; a session forgets it at once."""
@@ -88,8 +100,30 @@ class Store:
         self.files.drop_of_person(person_id)
         self.conversations.drop_drafts_of(person_id)
         self.conversations.drop_kept_of(person_id)
+        self.inbox.forget_person(person_id)
         self._erase_threads(person_id, now)
         self.erased = True
+
+    def give_up_chat(self, chat_id: int, reason: Failure, now: datetime) -> None:
+        """Write no more to a chat: what was on its way there has failed.
+
+        Args:
+            reason: one of `GIVEN_UP`.
+        """
+        self.deliveries.fail_chat(chat_id, reason, now)
+        self.people.mark_chat(chat_id, GIVEN_UP[reason])
+
+    def lose_chat(self, platform: str, address: str, reason: Failure, now: datetime) -> None:
+        """As `give_up_chat`, of the chat at an address, if we know it."""
+        chat_id = self.people.chat_at(platform, address)
+        if chat_id is not None:
+            self.give_up_chat(chat_id, reason, now)
+
+    def move_chat(self, platform: str, address: str, to: str, now: datetime) -> None:
+        """Follow a chat to another address; if there was one already, all goes on there."""
+        moved = self.people.move_chat(platform, address, to)
+        if moved is not None and moved[0] != moved[1]:
+            self.deliveries.move(*moved, now)
 
     def leave_group(self, group_id: int, person_id: int, now: datetime) -> Belonging | None:
         """Leave a group, and what one said about its meetings to come; say what one was."""
@@ -126,6 +160,7 @@ class Store:
         threads = self.threads.cared_for_by(person_id)
         letters = [subject("thread", one) for one in (ALL, *threads)] if threads else []
         self.deliveries.forget_person(person_id)
+        self.inbox.forget_person(person_id)
         self.people.forget_chats(person_id)
         self.groups.forget_person(person_id)
         self.meetings.forget_person(person_id)

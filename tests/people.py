@@ -6,22 +6,13 @@ import re
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
 import aiohttp
-from yarl import URL
 
 from bot.clock import MovableClock
-from bot.platforms.web.platform import WebChat
-from bot.platforms.web.safety import COOKIE
-from bot.service import Service
-from bot.settings import Settings
 from bot.texts import normalise
-from scheduled import jobs
-from storage.database import Database
-from storage.grants import Role
-from storage.store import Store
 
 PATIENCE = 10.0  # seconds for what the server has to say already
 
@@ -55,6 +46,11 @@ class Answer:
         return "\n".join(str(event["text"]) for event in self.messages)
 
     @property
+    def files(self) -> list[dict[str, Any]]:
+        """All that came with it: some platforms send files by themselves."""
+        return [file for message in self.messages for file in message["files"]]
+
+    @property
     def labels(self) -> list[str]:
         return [choice["label"] for choice in self.messages[-1]["choices"]]
 
@@ -62,8 +58,40 @@ class Answer:
         return words in self.text
 
 
+class Someone(Protocol):
+    """A person in a chat, whatever the platform. `seen` is all that came back, newest last."""
+
+    seen: list[dict[str, Any]]
+
+    async def say(self, text: str) -> Answer: ...
+
+    async def press(self, label: str) -> Answer:
+        """Press the newest button of that name, else the newest whose name begins so."""
+        ...
+
+    def button(self, label: str) -> Any:
+        """That button, as it is now, for `press_again`; an assertion fails if there is none."""
+        ...
+
+    async def press_again(self, button: Any) -> Answer:
+        """Press a button as it was, whatever became of its message."""
+        ...
+
+    async def send_photo(self, data: bytes, name: str = "IMG_2041.jpg") -> tuple[int, Answer]:
+        """Send a photo; the status of sending it, and what came back."""
+        ...
+
+    async def look(self) -> Answer:
+        """What came or changed since the last look, once all that is due has been sent."""
+        ...
+
+    async def fetch(self, file: dict[str, Any]) -> tuple[int, bytes]:
+        """The status of asking for a file that came, and what it holds."""
+        ...
+
+
 @dataclass
-class Someone:
+class Guest(Someone):
     """A person at a page, with a cookie jar of their own."""
 
     http: aiohttp.ClientSession
@@ -77,7 +105,7 @@ class Someone:
         async with self.http.post(self.base + path, json=body, **kwargs) as response:
             return response.status, await response.json()
 
-    async def enter(self, **body: str) -> "Someone":
+    async def enter(self, **body: str) -> "Guest":
         status, answer = await self.post("/api/v1/session", body)
         assert status == 200, answer
         await self.look()
@@ -90,15 +118,15 @@ class Someone:
         return await self.look()
 
     async def press(self, label: str) -> Answer:
-        """Press the newest button that begins with a label."""
-        choice = self.button(label)
-        message = {"id": uuid.uuid4().hex, "choice": choice["id"]}
+        return await self.press_again(self.button(label))
+
+    async def press_again(self, button: dict[str, Any]) -> Answer:
+        message = {"id": uuid.uuid4().hex, "choice": button["id"]}
         status, answer = await self.post("/api/v1/messages", message)
         assert status == 200, answer
         return await self.look()
 
     def button(self, label: str) -> dict[str, Any]:
-        """The newest button of that name, else the newest whose name begins so."""
         wanted = normalise(label)
         named: list[tuple[str, dict[str, Any]]] = [
             (normalise(choice["label"]), choice) for choice in reversed(self.offered)
@@ -119,7 +147,6 @@ class Someone:
         return status, await self.look()
 
     async def look(self) -> Answer:
-        """The events since the last look, once all that is due has been sent."""
         await self.settled()
         found: list[dict[str, Any]] = []
         address = f"{self.base}/api/v1/events?after={self.last}"
@@ -142,96 +169,14 @@ class Someone:
         self.offered += event["choices"]
         return event
 
+    async def fetch(self, file: dict[str, Any]) -> tuple[int, bytes]:
+        async with self.http.get(self.base + str(file["url"])) as response:
+            return response.status, await response.read()
+
     async def status(self) -> int:
         """What the events answer: 200 with a session, 403 without."""
         async with self.http.get(f"{self.base}/api/v1/events?after=0") as response:
             return response.status
-
-
-class Stage:
-    """A whole service on loopback, and whoever comes in."""
-
-    def __init__(self, settings: Settings, db: Database, now: datetime) -> None:
-        self.settings = settings
-        self.db = db
-        self.clock = StillClock(now)
-        self.web = WebChat(settings, db, self.clock)
-        self.service = Service(settings, db, self.clock, [self.web], jobs(settings))
-        self._sessions: list[aiohttp.ClientSession] = []
-
-    async def open(self) -> None:
-        await self.service.start()
-        await asyncio.wait_for(self.web.listening.wait(), 5)
-
-    async def close(self) -> None:
-        for session in self._sessions:
-            await session.close()
-        await self.service.stop()
-
-    async def settle(self) -> None:
-        """Send all that is due, whoever does it: the sender's own loop runs as well."""
-        while await self.db.read(lambda store: store.deliveries.is_due(self.clock.now())):
-            await self.service.deliver()
-
-    @property
-    def base(self) -> str:
-        return f"http://127.0.0.1:{self.web.port}"
-
-    def stranger(self) -> Someone:
-        """A browser that has no session yet."""
-        jar = aiohttp.CookieJar(unsafe=True)
-        self._sessions.append(aiohttp.ClientSession(cookie_jar=jar))
-        return Someone(self._sessions[-1], self.base, self.settle)
-
-    async def newcomer(self) -> Someone:
-        return await self.stranger().enter()
-
-    async def invited(self, role: Role, organisation: str | None = None) -> Someone:
-        """Somebody who comes with an invitation."""
-        now = self.clock.now()
-
-        code = await self.db.write(
-            lambda store: store.invitations.invite(
-                role=role, organisation_id=organisation, now=now, expires_at=now + timedelta(days=7)
-            )
-        )
-        return await self.stranger().enter(code=code)
-
-    async def unsigned(self, person: int) -> Someone:
-        """A person in a session that was opened without a role, whatever they hold."""
-
-        def begin(store: Store) -> str:
-            [account] = store.people.accounts_of(person)
-            return store.sessions.begin(account.id, self.clock.now())
-
-        someone = self.stranger()
-        token = await self.db.write(begin)
-        someone.http.cookie_jar.update_cookies({COOKIE: token}, URL(self.base))
-        await someone.look()
-        return someone
-
-    async def organisation(self, key: str, name: str, *, signatory: bool = True) -> None:
-        from storage.organisations import OrganisationName
-
-        names = [
-            OrganisationName(
-                organisation_id=key,
-                starts_on=datetime(2015, 10, 1).date(),  # noqa: DTZ001 (a date)
-                name=name,
-                short_name=name,
-            )
-        ]
-        await self.db.write(
-            lambda store: store.organisations.add(
-                key, is_signatory=signatory, college=None, names=names
-            )
-        )
-
-    async def advance(self, step: timedelta | None = None, to: datetime | None = None) -> None:
-        """Move the clock, doing what falls due on the way, and send it."""
-        target = to or (self.clock.now() + step if step is not None else None)
-        await self.service.ticker.advance(self.clock, target)
-        await self.service.deliver()
 
 
 STORY = (

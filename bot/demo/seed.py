@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from importlib.resources import files
 from typing import Any
 
+from bot.answering import NOTICE
 from bot.demo import working
-from bot.dispatcher import NOTICE
 from bot.messages import Reply
 from bot.rendering import render, texts_for, title
 from bot.routing import NOTICES, Recipient

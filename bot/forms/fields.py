@@ -215,6 +215,7 @@ class Photos(Field):
 
     Args:
         documents: whether PDF files are taken too.
+        voices: whether voice notes are taken too; they count among the most allowed.
     """
 
     by_label: ClassVar[bool] = True
@@ -222,6 +223,7 @@ class Photos(Field):
 
     at_most: int = 5
     documents: bool = False
+    voices: bool = False
 
     def read(self, given: Given) -> list[int]:
         if given.value == "enough" and self.begun(given):
@@ -342,7 +344,7 @@ class Moment(Field):
         return [
             (
                 f"{day}",
-                Words("forms.moment", {"at": datetime.combine(day, time(self.hour), given.zone)}),
+                Words("forms.offered_moment", {"at": datetime.combine(day, time(self.hour))}),
             )
             for day in dict.fromkeys(days)
         ]

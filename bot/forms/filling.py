@@ -1,17 +1,21 @@
 """A form being filled in one conversation: what is asked, understood and kept, and its buttons."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any
 
-from bot import routing
-from bot.forms import EDIT, REVIEW, Field, Form, Given, Open, Photos, Problem, State
-from bot.messages import Attachment, Label, Refused, Reply, Request, Words
+from bot import routing, voice
+from bot.forms import REVIEW, Field, Form, Given, LongText, Photos, Problem, State
+from bot.forms.sources import Sources, edited, followed, joined
+from bot.messages import Attachment, Label, Reply, Request, Words
 from bot.rendering import texts_for
-from bot.routing import FORMS, anyone, choice, form_action
+from bot.routing import FORMS, form_action
 from bot.texts import normalise
 from storage.store import Store
 
 LONGEST_NAME = 100  # characters: what is longer is no name of a choice
+SOME_WORDS = 4  # from which on what is typed is no slip in choosing
 SHORTEST_PART = 3  # characters by which a longer name may be meant
 
 
@@ -89,8 +93,8 @@ class Filling:
         """The action that a typed number chooses, if numbers are positions at this step."""
         if self.asked is not None and not self.asked.counts(digits, self._given()):
             return None
-        position = int(digits[:6]) - 1
-        return self.offered[position][0] if 0 <= position < len(self.offered) else None
+        position, shown = int(digits[:6]) - 1, [*self.offered, *self.ways]
+        return shown[position][0] if 0 <= position < len(shown) else None
 
     def named(self, typed: str, *, loosely: bool = False) -> str | None:
         """The action whose label was typed: as a whole, or loosely, by a few words of it."""
@@ -124,13 +128,97 @@ class Filling:
         """Take an answer; if it cannot be taken, say why and ask again."""
         asked, known = self.asked, self._given()
         given = replace(known, text=given.text, value=given.value)
+        sources = self._sources(asked, given)
         try:
             state = self.form.advance(self.state, given)
         except Problem as problem:
+            if given.text:  # it may be mended where it stands
+                self.state = replace(self.state, sources=sources)
+                self.keep()
             return self.ask(problem)
-        if asked is not None and given.text and state.step != self.state.step:
-            self.note = asked.understood(given, state.answers[asked.name]) or self.note
-        return self.go(state)
+        if asked is not None and state.step != self.state.step:
+            self.note = self._note_of(asked, given, state.answers[asked.name]) or self.note
+        return self.go(replace(state, sources=sources))
+
+    def _note_of(self, asked: Field, given: Given, answer: Any) -> Label | None:
+        """What is said of an answer that was taken: how it was understood, or what was pressed.
+
+        Where the question itself goes, nothing else shows what was chosen.
+        """
+        if given.text:
+            return asked.understood(given, answer)
+        if not self._is_in_place or answer is None:
+            return None
+        return Words("forms.chosen", {"answer": asked.show(self.form.noun, answer)})
+
+    @property
+    def _is_in_place(self) -> bool:
+        """Whether what is said takes the place of the message whose button was pressed."""
+        return self.request.buttons_stay and self.request.incoming.choice is not None
+
+    def revise(self, message: str, text: str) -> routing.Answer:
+        """Take the new words of a message that answered a question; others change nothing here."""
+        found = edited(self.state.sources, message, text)
+        field = self.form.field(found[0]) if found else None
+        if found is None or field is None:
+            return None
+        name, pieces = found
+        called = Words(f"{self.form.noun}.{name}_name")
+        given = self._meant(name, joined(pieces))
+        try:
+            state = self.form.revise(self.state, name, given)
+        except Problem as problem:
+            self.note = Words("forms.not_revised", {"name": called})
+            return self.ask(problem)
+        understood = field.understood(given, state.answers.get(name)) if given.text else None
+        self.note = understood or Words("forms.revised", {"name": called})
+        return self.go(replace(state, sources={**self.state.sources, name: pieces}))
+
+    def _meant(self, name: str, typed: str) -> Given:
+        """What typed words are to a question: a choice by its number or its label, or words."""
+        answers = {one: answer for one, answer in self.state.answers.items() if one != name}
+        state = replace(self.state, step=name, answers=answers, partial=None, editing=False)
+        there = replace(self, state=state)
+        is_position = typed.isascii() and typed.isdigit() and not typed.startswith("0")
+        action = (there.at(typed) if is_position else None) or there.named(typed)
+        known = replace(self._given(), partial=None)
+        verb = self._action("answer", name, "")
+        if action is not None and action.startswith(verb):
+            return replace(known, value=action.removeprefix(verb))
+        return replace(known, text=typed)
+
+    def _sources(self, asked: Field | None, given: Given) -> Sources:
+        """Where the typed answers stand, with the one that is being given."""
+        sources, incoming = dict(self.state.sources), self.request.incoming
+        if asked is None:
+            return sources
+        before = sources.pop(asked.name, None)
+        completes = self.state.partial is not None
+        if completes and not asked.free:  # what was typed first means nothing without it
+            return sources
+        pieces = incoming.stands_in
+        if completes and not given.text:  # it is left as it is
+            pieces = [*before] if before else []
+        elif completes:
+            pieces = followed(before, pieces) if before else []
+        return {**sources, asked.name: pieces} if pieces else sources
+
+    def goes_on(self, typed: str) -> bool:
+        """Whether words that are no answer to what is asked are more of the text before it."""
+        last = self.form.field(self.state.trail[-1]) if self.state.trail else None
+        if not isinstance(last, LongText) or len(typed.split()) < SOME_WORDS:
+            return False
+        whole = f"{self.state.answers[last.name]}\n{typed}"
+        return len(whole) <= last.at_most
+
+    def go_on(self, typed: str) -> routing.Answer:
+        """Add them to it, and ask again: people tell a story in several messages."""
+        name, sources = self.state.trail[-1], dict(self.state.sources)
+        answers = {**self.state.answers, name: f"{self.state.answers[name]}\n{typed}"}
+        if name in sources:
+            sources[name] = followed(sources[name], self.request.incoming.stands_in)
+        self.note = Words("forms.added", {"name": Words(f"{self.form.noun}.{name}_name")})
+        return self.go(replace(self.state, answers=answers, sources=sources))
 
     def take_kept(self) -> routing.Answer:
         """Take what was said outside any form; it stays kept if it cannot be taken."""
@@ -142,23 +230,26 @@ class Filling:
         self.request.context.kept = None
         return self.go(state)
 
-    def take_photos(self) -> Problem | None:
-        """Keep the photos that came, whatever is asked; return why some were not."""
-        field, problem = self.form.photos, self.request.incoming.problem
-        if field is None:
-            self.store.files.drop(list(self.request.files))
-            return Problem("forms.no_photo")
-        if problem is not None:
-            return Problem(problem)
-        self.state, surplus = self.form.add_photos(self.state, self.request.files)
+    def take_files(self) -> Problem | None:
+        """Keep the files that came, whatever is asked; return why some were not."""
+        incoming, field, files = self.request.incoming, self.form.photos, self.request.files
+        problem = Problem(incoming.problem, **incoming.about) if incoming.problem else None
+        if not files:
+            return problem
+        if field is None or (incoming.voices and not field.voices):
+            self.store.files.drop(list(files))
+            return Problem("forms.no_voice" if incoming.voices else "forms.no_photo")
+        self.state, surplus = self.form.add_photos(self.state, files)
         self.keep()
         self.store.files.drop(surplus)
         if surplus:
             return Problem("forms.too_many_photos", at_most=field.at_most)
         if self.state.step != field.name:
-            kept = "document" if self.request.incoming.documents else "photo"
-            self.note = Words(f"forms.{kept}_kept", {"form": self.title})
-        return None
+            kept = "voice" if incoming.voices else "document" if incoming.documents else "photo"
+            self.note = Words(f"forms.{kept}_kept", {"form": self.title, "count": len(files)})
+        if incoming.voices and self.state.step == self.form.first(self.state):
+            self.note = Words("forms.voice_wants_words")
+        return problem
 
     def go(self, state: State) -> routing.Answer:
         """Keep the new state and show what comes next."""
@@ -180,7 +271,11 @@ class Filling:
             return self.stop()
         move = {"back": self.form.back, "skip": self.form.skip, "clear": self.form.clear}
         try:
-            return self.go(move.get(name, self.form.keep)(self.state))
+            state = move.get(name, self.form.keep)(self.state)
+            if name in ("skip", "clear"):  # what was typed is not meant any more
+                kept = {one: at for one, at in state.sources.items() if one != self.state.step}
+                state = replace(state, sources=kept)
+            return self.go(state)
         except Problem as problem:
             return self.ask(problem)
 
@@ -189,13 +284,14 @@ class Filling:
         self.request.context.form = None
         if self.form.is_blank(self.state):
             self.drop()
-            return Reply("forms.stopped", choices=[("people.menu", "people.see_menu")])
+            menu = [("people.menu", "people.see_menu")]
+            return Reply("forms.stopped", choices=menu, replace=self._is_in_place)
         choices = [
             (form_action("resume", self.key), "forms.resume"),
             (form_action("drop", self.key), "forms.drop"),
             ("people.menu", "people.see_menu"),
         ]
-        return Reply("forms.cancelled", choices=choices)
+        return Reply("forms.cancelled", choices=choices, replace=self._is_in_place)
 
     def send(self) -> routing.Answer:
         """Hand the answers over; the draft goes only if they are taken."""
@@ -205,6 +301,8 @@ class Filling:
         about = self.key.partition(".")[2]
         reply = self.form.submit(self.request, self.store, about, self.form.submitted(self.state))
         self.drop()
+        if isinstance(reply, Reply) and self._is_in_place and not reply.files:
+            reply.replace = True
         return reply  # type: ignore[no-any-return]
 
     def keep(self) -> None:
@@ -228,26 +326,47 @@ class Filling:
         asked, state, noun = self.asked, self.state, self.form.noun
         answer = state.answers.get(state.step)
         has_answer = answer is not None and state.partial is None
-        is_first = state.step in (REVIEW, self.form.first(state))
-        try:
-            self.form.back(state)
-        except Problem:
-            can_go_back = False
-        else:
-            can_go_back = state.step != REVIEW
+        files = self._photos() if state.step == REVIEW else []
         return Reply(
             "forms.question",
-            choices=self.offered,
-            files=self._photos() if state.step == REVIEW else (),
+            choices=[*self.offered, *self.ways],
+            files=files,
+            replace=self._is_in_place and not files,
             note=self.note,
             problem=problem.words if problem else None,
             current=asked.show(noun, answer) if asked and has_answer else None,
             question=self._question(),
             once=asked is not None and asked.once and not has_answer,
             progress=self.form.progress(state),
-            can_go_back=can_go_back,
-            is_first=is_first,
+            can_go_back=self._can_go_back and not self.request.buttons_stay,
+            is_first=self._is_first or self.request.buttons_stay,
         )
+
+    @property
+    def ways(self) -> list[tuple[str, Label]]:
+        """Where nothing has to be typed, the ways back and out; elsewhere they are typed."""
+        if not self.request.buttons_stay:
+            return []
+        ways: list[tuple[str, Label]] = []
+        if self._can_go_back:
+            ways.append((self._action("back", self.state.step), Words("forms.go_back")))
+        if not self._is_first:
+            ways.append((self._action("cancel", self.state.tag), Words("forms.go_out")))
+        return ways
+
+    @property
+    def _is_first(self) -> bool:
+        return self.state.step in (REVIEW, self.form.first(self.state))
+
+    @property
+    def _can_go_back(self) -> bool:
+        if self.state.step == REVIEW:
+            return False
+        try:
+            self.form.back(self.state)
+        except Problem:
+            return False
+        return True
 
     def _question(self) -> Label:
         noun, asked = self.form.noun, self.asked
@@ -273,158 +392,53 @@ class Filling:
     def _lines(self) -> list[tuple[Label, Label]]:
         noun, answers = self.form.noun, self.state.answers
         return [
-            (Words(f"{noun}.{one.name}_name"), one.show(noun, answers[one.name]))
+            (Words(f"{noun}.{one.name}_name"), self._shown(one, answers[one.name]))
             for one in self.form.fields
             if one.applies(answers) and answers.get(one.name) is not None
         ]
 
+    def _shown(self, field: Field, answer: Any) -> Label:
+        """An answer, for the review; of photos and voice notes, how many of each."""
+        if not isinstance(field, Photos) or not field.voices:
+            return field.show(self.form.noun, answer)
+        types = self.store.files.media_types(answer)
+        voices = sum(one == voice.MEDIA_TYPE for one in types.values())
+        numbers = {"photos": len(types) - voices, "voices": voices}
+        return Words("forms.photos_and_voices", numbers)
+
     def _photos(self) -> list[Attachment]:
         field = self.form.photos
         kept = (self.state.answers.get(field.name) if field else None) or ()
+        types = self.store.files.media_types(kept)
         if field is not None and field.documents:
-            types = [(one, self.store.files.media_type(one)) for one in kept]
-            return [attachment(one, media_type) for one, media_type in types if media_type]
+            return [attachment(one, media_type) for one, media_type in types.items()]
         return [
-            Attachment(photo, Words("forms.photo_name", {"rank": rank}))
-            for rank, photo in enumerate(kept, start=1)
+            Attachment(one, Words(f"forms.{kind}_name", {"rank": rank}), types[one])
+            for one, kind, rank in ranked(types)
         ]
 
     def _review_choices(self) -> list[tuple[str, Label]]:
-        choices: list[tuple[str, Label]] = [(self._action("send"), Words(self.form.send))]
+        choices: list[tuple[str, Label]] = [
+            (self._action("send", self.state.tag), Words(self.form.send))
+        ]
         answers = self.state.answers
         if any(one.optional and one.name not in answers for one in self.form.fields):
             choices.append(
                 (self._action("extras"), Words(f"{self.form.noun}.{self.form.name}_extras"))
             )
         choices.append((self._action("change"), Words("forms.change")))
-        choices.append((self._action("cancel"), Words("forms.cancel")))
+        choices.append((self._action("cancel", self.state.tag), Words("forms.cancel")))
         return choices
+
+
+def ranked(types: Mapping[int, str]) -> list[tuple[int, str, int]]:
+    """Files with what each is, `photo` or `voice`, and its rank among these."""
+    ranks = {"photo": count(1), "voice": count(1)}
+    kinds = [(one, "voice" if types[one] == voice.MEDIA_TYPE else "photo") for one in types]
+    return [(one, kind, next(ranks[kind])) for one, kind in kinds]
 
 
 def attachment(file_id: int, media_type: str) -> Attachment:
     """A picture or a document, named for what it is."""
     kind = "picture" if media_type.startswith("image/") else "document"
     return Attachment(file_id, Words(f"forms.{kind}_name"), media_type)
-
-
-def open_form(opened: Open, request: Request, store: Store) -> routing.Answer:
-    """Open a form, or offer to continue its draft."""
-    form, key = opened.form, opened.key
-    if not form.who(request):
-        raise Refused("people.not_allowed")
-    if not opened.fresh and store.conversations.draft(request.person, key) is not None:
-        request.context.form = None
-        choices = [
-            (form_action("resume", key), "forms.resume"),
-            (form_action("restart", key), "forms.restart"),
-        ]
-        named = Words(f"{form.noun}.{form.name}_form")
-        return Reply("forms.continue_draft", choices=choices, form=named)
-    begun = form.begin(request, store, opened.about) if form.begin else {}
-    filling = Filling(request, store, form, key, form.start({**begun, **opened.given}))
-    filling.keep()
-    takes_kept = opened.with_kept and request.context.kept is not None
-    return filling.take_kept() if takes_kept else filling.ask()
-
-
-def _key(text: str) -> str:
-    if text.partition(".")[0] not in FORMS:
-        raise ValueError(text)
-    return text
-
-
-def _current(request: Request, store: Store, key: str) -> Filling:
-    """The form that a button belongs to, if it is the open one."""
-    filling = Filling.open_in(request, store) if request.context.form == key else None
-    if filling is None:
-        raise Refused("forms.stale")
-    if not filling.form.who(request):
-        raise Refused("people.not_allowed")
-    return filling
-
-
-@choice("form.answer", _key, str, str, who=anyone)
-def answer(request: Request, store: Store, key: str, step: str, value: str) -> routing.Answer:
-    filling = _current(request, store, key)
-    if filling.state.step != step:
-        return filling.ask(Problem("forms.already_answered"))
-    return filling.take(Given(value=value))
-
-
-def _move(request: Request, store: Store, key: str, step: str, name: str) -> routing.Answer:
-    filling = _current(request, store, key)
-    if filling.state.step != step:
-        return filling.ask(Problem("forms.already_answered"))
-    return filling.navigate(name)
-
-
-@choice("form.skip", _key, str, who=anyone)
-def skip(request: Request, store: Store, key: str, step: str) -> routing.Answer:
-    return _move(request, store, key, step, "skip")
-
-
-@choice("form.keep", _key, str, who=anyone)
-def keep(request: Request, store: Store, key: str, step: str) -> routing.Answer:
-    return _move(request, store, key, step, "keep")
-
-
-@choice("form.clear", _key, str, who=anyone)
-def clear(request: Request, store: Store, key: str, step: str) -> routing.Answer:
-    return _move(request, store, key, step, "clear")
-
-
-@choice("form.send", _key, who=anyone)
-def send(request: Request, store: Store, key: str) -> routing.Answer:
-    filling = _current(request, store, key)
-    return filling.send() if filling.state.step == REVIEW else filling.ask()
-
-
-@choice("form.extras", _key, who=anyone)
-def extras(request: Request, store: Store, key: str) -> routing.Answer:
-    filling = _current(request, store, key)
-    return filling.go(filling.form.add_extras(filling.state))
-
-
-@choice("form.change", _key, who=anyone)
-def change(request: Request, store: Store, key: str) -> routing.Answer:
-    filling = _current(request, store, key)
-    return filling.go(replace(filling.state, step=EDIT, partial=None, editing=False))
-
-
-@choice("form.edit", _key, str, who=anyone)
-def edit(request: Request, store: Store, key: str, name: str) -> routing.Answer:
-    filling = _current(request, store, key)
-    try:
-        return filling.go(filling.form.edit(filling.state, name))
-    except Problem as problem:
-        return filling.ask(problem)
-
-
-@choice("form.cancel", _key, who=anyone)
-def cancel(request: Request, store: Store, key: str) -> routing.Answer:
-    return _current(request, store, key).stop()
-
-
-@choice("form.resume", _key, who=anyone)
-def resume(request: Request, store: Store, key: str) -> routing.Answer:
-    filling = Filling.open_in(request, store, key)
-    if filling is None:
-        raise Refused("forms.no_draft")
-    if not filling.form.who(request):
-        raise Refused("people.not_allowed")
-    return filling.step()
-
-
-@choice("form.restart", _key, who=anyone)
-def restart(request: Request, store: Store, key: str) -> routing.Answer:
-    name, _, about = key.partition(".")
-    store.conversations.drop_draft(request.person, key)
-    return Open(FORMS[name], about, fresh=True)
-
-
-@choice("form.drop", _key, who=anyone)
-def drop(request: Request, store: Store, key: str) -> Reply:
-    store.conversations.drop_draft(request.person, key)
-    if request.context.form == key:
-        request.context.form = None
-    return Reply("forms.dropped", replace=True)

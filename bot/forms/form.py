@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bot.forms.fields import UNSURE, Answers, Field, Given, More, Photos, Problem
+from bot.forms.sources import Sources
 
 REVIEW, EDIT = "review", "edit"
 
@@ -23,6 +24,8 @@ class State:
         partial: what was given so far for the field being asked.
         extras: whether the optional fields are being asked.
         editing: whether the field is asked again from the review.
+        tag: tells this draft from others of the same form.
+        sources: the messages that the typed answers stand in, by field (`bot.forms.sources`).
     """
 
     step: str
@@ -31,6 +34,8 @@ class State:
     partial: Any = None
     extras: bool = False
     editing: bool = False
+    tag: str = ""
+    sources: Sources = field(default_factory=dict)
 
     def kept(self) -> dict[str, Any]:
         return {**vars(self), "trail": list(self.trail)}
@@ -139,6 +144,22 @@ class Form:
         except More as more:
             return replace(state, partial=more.partial)
         return self._answered(state, answer)
+
+    def revise(self, state: State, name: str, given: Given) -> State:
+        """Take an earlier answer anew, from the edited message that it stood in; stay at this step.
+
+        Raises:
+            Problem: it cannot be taken; the state stays as it was.
+        """
+        if name == state.step:
+            return self.advance(replace(state, partial=None), given)
+        revised = self.advance(replace(state, step=name, partial=None), given)
+        asked = self.field(name)
+        if revised.partial is not None and asked is not None and asked.free:  # asked for before
+            revised = replace(revised, answers={**state.answers, name: revised.partial})
+        elif revised.partial is not None:  # it wants a complement now: it is asked again
+            return replace(revised, editing=state.step == REVIEW)
+        return self.resume(replace(state, answers=revised.answers))
 
     def add_photos(self, state: State, photos: Sequence[int]) -> tuple[State, list[int]]:
         """Keep photos, at whatever step they come; return also those beyond the most allowed.

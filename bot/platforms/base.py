@@ -1,13 +1,16 @@
 """What a chat platform is: four functions and a few declared abilities."""
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from bot.attachments import FileKind
 from bot.messages import Incoming
+from bot.pace import Pace
 from storage.conversations import Seen
-from storage.deliveries import Failure, Operation, PageEvent
+from storage.deliveries import Born, Failure, Kind, Operation, PageEvent
 from storage.store import Store
 
 
@@ -21,9 +24,11 @@ class Outcome:
         toast: what to show at once and keep nowhere.
         chat_id, events: what was put on the page of a web chat.
         left: the session that asked has ended.
-        queued: something waits for the sender.
-        problem: the message that says why a photo is not looked at.
+        born: replies for the sender.
+        queued: something else waits for the sender.
+        problem, about: the message that says why a photo is not looked at, with its arguments.
         gone: the account was erased meanwhile; nothing was applied.
+        stranger: it was somebody in a group who never talked to us; nothing was applied.
     """
 
     seen: Seen
@@ -32,9 +37,16 @@ class Outcome:
     chat_id: int | None = None
     events: tuple[PageEvent, ...] = ()
     left: bool = False
+    born: tuple[Born, ...] = ()
     queued: bool = False
     problem: str | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
     gone: bool = False
+    stranger: bool = False
+
+
+class PlatformRefused(Exception):
+    """A platform cannot be served as it is set: one line for the operator."""
 
 
 class Receiver(Protocol):
@@ -42,57 +54,111 @@ class Receiver(Protocol):
 
     async def receive(self, incoming: Incoming) -> Outcome: ...
 
+    async def lost(
+        self, platform: str, chat: str, reason: Failure, update_id: str, received_at: datetime
+    ) -> None: ...
+
+    async def moved(
+        self, platform: str, chat: str, address: str, update_id: str, received_at: datetime
+    ) -> None: ...
+
     def in_hand(self, received_at: datetime) -> AbstractContextManager[None]: ...
 
-    async def wants_photo(
-        self, incoming: Incoming, *, document: bool = False
+    async def wants(
+        self, incoming: Incoming, kind: FileKind, others: int = 0
     ) -> Outcome | None: ...
 
     def apply(self, store: Store, incoming: Incoming) -> Outcome: ...
 
 
 class SendFailed(Exception):
-    """A platform did not take a message.
+    """A platform did not take a message, or perhaps did.
 
     Args:
-        reason: one of the named failures.
+        reason: one of the named failures; `in_doubt` if it may have been taken all the same.
         final: whether trying again is useless.
         wait: seconds after which it may be tried again.
+        for_all: nothing at all is taken meanwhile; this message was not tried.
+        moved_to: the chat has this address now.
     """
 
-    def __init__(self, reason: Failure, *, final: bool, wait: float = 0) -> None:
+    def __init__(
+        self,
+        reason: Failure,
+        *,
+        final: bool = False,
+        wait: float = 0,
+        for_all: bool = False,
+        moved_to: str | None = None,
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.final = final
         self.wait = wait
+        self.for_all = for_all
+        self.moved_to = moved_to
+
+
+@dataclass(frozen=True)
+class Call:
+    """One thing to do in a chat: send, edit or delete.
+
+    Attributes:
+        chat, thread: where, as the platform knows them.
+        body: one of the bodies that `Platform.parts` made.
+        message: the one to edit or delete, as an earlier call returned it.
+        kind: what it is for: what nobody asked for need not make a sound, or be said at all.
+        silent: another message follows at once, and makes the sound.
+    """
+
+    operation: Operation
+    chat: str
+    thread: str
+    in_group: bool
+    body: dict[str, Any]
+    message: str | None
+    kind: Kind = Kind.reply
+    silent: bool = False
+
+    @property
+    def messages(self) -> int:
+        """How many messages it makes: an album is as many as its pictures."""
+        return max(len(self.body.get("files", ())), 1)
 
 
 class Platform(Protocol):
     """One chat platform.
 
     `run` serves until it is cancelled, giving each update to the receiver, in order within a chat.
-    `call` must not touch the database. Bodies are those of `bot.rendering.render`.
+    Bodies are those of `bot.rendering.render`.
 
     Attributes:
         name: as in `accounts.platform`.
         keeps_page: its messages are read from the database, so they are delivered by the commit
-            itself; `publish` is told of them and `call` is never used.
+            itself; `publish` is told of them, and `parts` and `call` are never used.
+        pace: how fast it may be called; None if it keeps a page.
     """
 
     name: str
     keeps_page: bool
 
+    @property
+    def pace(self) -> Pace | None: ...
+
     async def run(self, receiver: Receiver) -> None: ...
 
-    async def call(
-        self,
-        operation: Operation,
-        chat: str,
-        thread: str,
-        body: dict[str, Any],
-        message: str | None,
-    ) -> str:
-        """Send, edit or delete; return the message's id, or raise `SendFailed`."""
+    def parts(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+        """A body as the messages that this platform makes of it, in order: one at least.
+
+        The choices go with the last.
+        """
+        ...
+
+    async def call(self, call: Call) -> str:
+        """Do it; return the message's id as it now stands, or raise `SendFailed`.
+
+        It is never called while a transaction is held.
+        """
         ...
 
     def publish(self, chat_id: int, events: tuple[PageEvent, ...]) -> None:

@@ -12,10 +12,10 @@ from typing import Any
 from aiohttp import web
 from markupsafe import escape
 
+from bot.attachments import Attachments, kind_of
 from bot.clock import Clock
 from bot.markup import as_page, as_plain
 from bot.messages import Incoming
-from bot.pdf import UnusablePdf, clean_pdf, is_pdf
 from bot.platforms.base import Outcome, Receiver
 from bot.platforms.web.bodies import ID, read_json, read_upload
 from bot.platforms.web.choices import (
@@ -26,6 +26,7 @@ from bot.platforms.web.choices import (
     read_file_name,
 )
 from bot.platforms.web.demo import Demo
+from bot.platforms.web.ranges import only_asked
 from bot.platforms.web.safety import (
     Denied,
     check_origin,
@@ -34,6 +35,7 @@ from bot.platforms.web.safety import (
 from bot.platforms.web.sessions import PLATFORM, Sessions
 from bot.platforms.web.streams import CAUGHT_UP, Streams, Toast
 from bot.settings import Settings
+from bot.voice import MEDIA_TYPE
 from storage.conversations import Seen
 from storage.database import Database
 from storage.deliveries import Operation, PageEvent
@@ -65,7 +67,7 @@ class Api:
         self.demo = demo
         self.sessions = Sessions(settings, database, clock, receiver, streams, demo)
         self._uploading = asyncio.Semaphore(8)  # bodies in memory
-        self._cleaning = asyncio.Semaphore(2)  # pictures and PDF files being written anew
+        self._attachments = Attachments()
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -85,7 +87,7 @@ class Api:
         if not self.settings.collects:
             raise Denied("not_open", 403)
         if request.content_type == "multipart/form-data":
-            outcome = await self._photo(request, guest)
+            outcome = await self._with_file(request, guest)
         else:
             body = await read_json(request)
             received_at = self.clock.now()  # whole: what counts at a closing
@@ -122,42 +124,21 @@ class Api:
             **said,
         )
 
-    async def _photo(self, request: web.Request, guest: Visitor) -> Outcome:
-        """Take a photo or a PDF: looked at, then cleaned, then committed with its answer."""
+    async def _with_file(self, request: web.Request, guest: Visitor) -> Outcome:
+        """Take a photo, a PDF or a voice note: looked at, cleaned, committed with its answer."""
         async with self._uploading:
             update_id, data = await read_upload(request)
         received_at = self.clock.now()
         digest = hashlib.sha256(data).hexdigest()
         incoming = self._said(guest, update_id, received_at, text="", digest=digest)
-        with self.receiver.in_hand(received_at):
-            document = is_pdf(data)
-            known = await self.receiver.wants_photo(incoming, document=document)
-            if known is None:
-                cleaned = await (self._cleaned_pdf(data) if document else self._cleaned(data))
-            elif known.problem is not None:
-                cleaned = {"problem": known.problem}
-            else:
-                return known
-            return await self.receiver.receive(replace(incoming, **cleaned))
-
-    async def _cleaned(self, data: bytes) -> dict[str, Any]:
-        """A photo as it may be kept, or the problem with it."""
-        from bot.photos import UnusablePhoto, clean_photo
-
-        try:
-            async with self._cleaning:
-                photo = await asyncio.to_thread(clean_photo, data)
-        except UnusablePhoto as unusable:
-            return {"problem": f"reports.photo_{unusable.reason}"}
-        return {"photos": (photo.content,)}
-
-    async def _cleaned_pdf(self, data: bytes) -> dict[str, Any]:
-        """A PDF as it may be kept, or the problem with it."""
-        try:
-            async with self._cleaning:
-                return {"documents": (await clean_pdf(data),)}
-        except UnusablePdf as unusable:
-            return {"problem": f"forms.pdf_{unusable.reason}"}
+        known = await self.receiver.wants(incoming, kind_of(data))
+        if known is None:
+            incoming = await self._attachments.taken(incoming, data)
+        elif known.problem is not None:
+            incoming = replace(incoming, problem=known.problem, about=known.about)
+        else:
+            return known
+        return await self.receiver.receive(incoming)
 
     async def _committed(
         self, request: web.Request, guest: Visitor, outcome: Outcome
@@ -296,7 +277,8 @@ class Api:
         shown = f'attachment; filename="preau.{ending}"' if ending else "inline"
         cache = {"Cache-Control": "private, max-age=3600", "Content-Disposition": shown}
         charset = "utf-8" if media_type.startswith("text/") else None
-        return web.Response(body=content, content_type=media_type, charset=charset, headers=cache)
+        answer = web.Response(body=content, content_type=media_type, charset=charset, headers=cache)
+        return only_asked(answer, content, request) if media_type == MEDIA_TYPE else answer
 
 
 def _framed(number: int, event: dict[str, Any]) -> bytes:

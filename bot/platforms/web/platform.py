@@ -1,13 +1,15 @@
 """The web platform: aiohttp serves the page, its API, and health."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
 from aiohttp import web
 
 from bot.clock import Clock
-from bot.platforms.base import Receiver
+from bot.pace import Pace
+from bot.platforms.base import Call, Receiver
 from bot.platforms.web.api import Api
 from bot.platforms.web.demo import Demo
 from bot.platforms.web.health import Health
@@ -19,7 +21,7 @@ from bot.platforms.web.streams import Streams
 from bot.rendering import texts_for
 from bot.settings import Settings
 from storage.database import Database, Unavailable
-from storage.deliveries import Operation, PageEvent
+from storage.deliveries import PageEvent
 
 log = structlog.get_logger()
 
@@ -32,18 +34,26 @@ class WebChat:
 
     Args:
         demo: what the demo adds (personas, a clock to move), if this is one.
+        more: what other platforms serve on the same port.
     """
 
     name = PLATFORM
     keeps_page = True
+    pace: Pace | None = None
 
     def __init__(
-        self, settings: Settings, database: Database, clock: Clock, demo: Demo | None = None
+        self,
+        settings: Settings,
+        database: Database,
+        clock: Clock,
+        demo: Demo | None = None,
+        more: Sequence[web.RouteDef] = (),
     ) -> None:
         self.settings = settings
         self.database = database
         self.clock = clock
         self.demo = demo
+        self.more = more
         self.streams = Streams()
         self.port: int | None = None
         self.listening = asyncio.Event()
@@ -51,6 +61,7 @@ class WebChat:
     def application(self, receiver: Receiver) -> web.Application:
         app = web.Application(client_max_size=LARGEST_BODY, middlewares=[self._guard])
         app.add_routes(Health(self.settings, self.database, self.clock).routes())
+        app.add_routes(self.more)
         if self.settings.web_chat:
             api = Api(self.settings, self.database, self.clock, receiver, self.streams, self.demo)
             app.add_routes(api.routes())
@@ -80,14 +91,10 @@ class WebChat:
             self.streams.end_all()
             await runner.cleanup()
 
-    async def call(
-        self,
-        operation: Operation,
-        chat: str,
-        thread: str,
-        body: dict[str, Any],
-        message: str | None,
-    ) -> str:
+    def parts(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+        raise AssertionError("a page takes a message whole")
+
+    async def call(self, call: Call) -> str:
         raise AssertionError("what goes on the page is delivered by the commit")
 
     def publish(self, chat_id: int, events: tuple[PageEvent, ...]) -> None:

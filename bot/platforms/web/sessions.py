@@ -165,7 +165,8 @@ class Sessions:
     def _returning(self, store: Store, code: str) -> tuple[Account, bool] | None:
         """The account that a return code stands for. It has no role: see `_invited`."""
         account_id = store.sessions.redeem_return_code(code)
-        return None if account_id is None else (store.session.get_one(Account, account_id), False)
+        account = None if account_id is None else store.session.get(Account, account_id)
+        return None if account is None or account.platform != PLATFORM else (account, False)
 
     def _invited(
         self,
