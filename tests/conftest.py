@@ -13,8 +13,8 @@ from bot.settings import Settings
 from storage import migrate
 from storage.database import Database
 from tests.compiled import Compiled
-from tests.people import Stage
 from tests.servers import NoServer, chromium, database, postgresql
+from tests.stage import Stage
 
 SECRET = "a secret of the tests, long enough to be taken"
 NOW = datetime(2027, 1, 11, 9, 0, tzinfo=UTC)  # a Monday

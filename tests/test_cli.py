@@ -1,5 +1,6 @@
 """The `preau` command: exit codes, one clear line per error, and no harm done."""
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -10,6 +11,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,9 +25,12 @@ from sqlalchemy.exc import ProgrammingError
 from bot import __main__ as command
 from bot import cli
 from bot.cli import Rarely
+from bot.platforms.telegram.doctor import Seen
 from bot.platforms.web.platform import WebChat
 from bot.settings import Settings, load
-from storage.lock import only_server
+from storage.database import Database
+from storage.lock import only_server, only_server_on
+from tests.bot_api import BotApi
 from tests.conftest import SECRET
 
 
@@ -70,6 +75,22 @@ def migrated(preau: Preau, sqlite_template: Path, tmp_path: Path) -> Preau:
     return lambda *arguments, **settings: preau(
         *arguments, **({"SECRET_KEY_FILE": "secret"} | settings)
     )
+
+
+@pytest.fixture
+def telegram() -> Iterator[BotApi]:
+    """A Bot API server beside the command, which has an event loop of its own."""
+    loop, api = asyncio.new_event_loop(), BotApi()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(api.open(), loop).result(10)
+        yield api
+        asyncio.run_coroutine_threadsafe(api.close(), loop).result(10)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
 
 
 def line_of(said: Said) -> str:
@@ -305,6 +326,19 @@ def test_one_server_for_one_file(migrated: Preau) -> None:
         assert migrated("invite", "--role", "member").code == 0
 
 
+@pytest.mark.servers
+def test_one_server_for_one_postgresql_database(
+    migrated: Preau, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.lock.PATIENCE", 0.0)
+    other = Database(postgresql_url, [SECRET])
+    with only_server_on(other.engine):
+        said = migrated("run", WEB_PORT="0", DATABASE_URL=postgresql_url)
+        assert (said.code, "already served by another process" in line_of(said)) == (1, True)
+        assert migrated("migrate", DATABASE_URL=postgresql_url).code == 0
+    other.close()
+
+
 def test_fresh_deletes_nothing_under_a_running_demo(preau: Preau, tmp_path: Path) -> None:
     (tmp_path / ".demo").mkdir()
     database = tmp_path / ".demo" / "preau.db"
@@ -375,6 +409,39 @@ def _raising(error: Exception) -> Callable[[], int]:
     return command
 
 
+@pytest.mark.parametrize("name", ["run", "doctor"])
+def test_a_token_that_telegram_does_not_know(
+    migrated: Preau, telegram: BotApi, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(command, "tune", lambda: None)
+    given = {"TELEGRAM_TOKEN": "1:refused-token", "TELEGRAM_API_URL": telegram.url}
+    said = migrated(name, WEB_PORT="0", **given)
+    assert said.code == 1
+    assert "PREAU_TELEGRAM_TOKEN: Telegram does not know it" in said.err + said.out
+    assert "refused-token" not in said.err + said.out
+
+
+@pytest.mark.parametrize("name", ["run", "doctor"])
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"TELEGRAM_WEBHOOK_URL": "https://a.example"}, "PREAU_TELEGRAM_WEBHOOK_SECRET: needed"),
+        ({"TELEGRAM_WEBHOOK_URL": "https://a.example:8444"}, "the ports 443, 80, 88 and 8443"),
+        ({"TELEGRAM_WEBHOOK_URL": "http://a.example"}, "https: only"),
+    ],
+)
+def test_a_webhook_that_cannot_be(
+    migrated: Preau, monkeypatch: pytest.MonkeyPatch, name: str, more: dict[str, str], words: str
+) -> None:
+    monkeypatch.setattr("bot.platforms.telegram.doctor.examine", lambda *_, **__: Seen())
+    given = {"TELEGRAM_TOKEN": "1:token", "WEB_PORT": "0"}
+    if "SECRET" not in words:
+        given["TELEGRAM_WEBHOOK_SECRET"] = "long-enough-a-secret"
+    said = migrated(name, **given, **more)
+    assert said.code == (2 if name == "run" else 1)
+    assert words in said.err + said.out
+
+
 # What works
 
 
@@ -392,6 +459,32 @@ def test_an_invitation_as_json(migrated: Preau) -> None:
     invitation = json.loads(said.out)
     assert set(invitation) == {"code", "links", "expires"}
     assert invitation["links"]["web"] == f"http://[::1]:8080/#code={invitation['code']}"
+
+
+def test_an_invitation_opens_telegram_too(migrated: Preau, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def username(settings: Settings) -> str:
+        return "preau_bot"
+
+    monkeypatch.setattr("bot.platforms.telegram.bots.username", username)
+    said = migrated("invite", "--role", "member", "--json", TELEGRAM_TOKEN="1:token")
+    invitation = json.loads(said.out)
+    begin, _, payload = invitation["links"]["telegram"].partition("?start=")
+    assert begin == "https://t.me/preau_bot"
+    assert payload == f"invitation-{invitation['code']}"
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", payload)
+    plain = migrated("invite", "--role", "member", TELEGRAM_TOKEN="1:token").out.splitlines()
+    assert plain[2] == f"{begin}?start=invitation-{plain[0]}"
+
+
+def test_an_invitation_is_made_though_telegram_is_away(migrated: Preau) -> None:
+    with taken_port() as port:
+        url = f"http://127.0.0.1:{port}"
+    said = migrated(
+        "invite", "--role", "member", "--json", TELEGRAM_TOKEN="1:token", TELEGRAM_API_URL=url
+    )
+    assert said.code == 0
+    assert set(json.loads(said.out)["links"]) == {"web"}
+    assert line_of(said) == "Telegram does not answer; there is no t.me link"
 
 
 def test_an_invitation_to_a_group(migrated: Preau) -> None:
@@ -441,6 +534,17 @@ def test_doctor_beside_a_migrated_database(migrated: Preau, tmp_path: Path) -> N
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
+def test_doctor_asks_telegram_unless_it_is_off(migrated: Preau, telegram: BotApi) -> None:
+    given = {"TELEGRAM_TOKEN": telegram.token, "WEB_PORT": "0"}
+    said = migrated("doctor", TELEGRAM_API_URL=telegram.url, **given)
+    assert (said.code, f"NOTE     Telegram: @{telegram.username}, id " in said.out) == (0, True)
+    assert telegram.token not in said.out
+    telegram.counts.clear()
+    off = migrated("doctor", TELEGRAM_API_URL=telegram.url, TELEGRAM="false", **given)
+    assert (off.code, "NOTE     Telegram" in off.out) == (0, False)
+    assert not telegram.counts
+
+
 @pytest.mark.servers
 def test_doctor_only_reads_on_postgresql(preau: Preau, postgresql_url: str) -> None:
     given = {"DATABASE_URL": postgresql_url, "SECRET_KEY": SECRET, "WEB_PORT": "0"}
@@ -479,6 +583,24 @@ def test_run_says_ready_when_it_is_and_stops_when_told(migrated: Preau, tmp_path
     [started] = [line for line in logged if line["event"] == "started"]
     assert (started["address"], started["database"]) == (address, "sqlite")
     assert logged[-1]["event"] == "stopped"
+
+
+def test_what_does_not_end_is_ended() -> None:
+    """A thread that hangs in a database, say; what is over in time is left alone."""
+    code = (
+        "import sys, time; from bot.cli import ended_in\n"
+        "with ended_in(0.2) as stopping: stopping()\n"
+        "time.sleep(0.4)\n"
+        "print('on time', flush=True)\n"
+        "with ended_in(0.2) as stopping: stopping(); time.sleep(60)"
+    )
+    root = Path(command.__file__).parent.parent
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=30
+    )
+    assert (done.returncode, done.stdout) == (1, "on time\n")
+    [line] = done.stderr.splitlines()
+    assert line.startswith("preau: ")
 
 
 def test_a_platform_that_ends_by_itself_is_a_failure(

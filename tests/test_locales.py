@@ -11,6 +11,7 @@ from bot.forms import Choose, Given
 from bot.routing import COMMANDS, FORMS, words
 from bot.texts import LANGUAGES, SOURCE, Texts, normalise
 from handlers import academies
+from storage.deliveries import Failure
 
 ROOT = Path(__file__).parent.parent / "locales"
 NOUNS = sorted(path.stem for path in (ROOT / SOURCE).glob("*.jinja"))
@@ -122,3 +123,10 @@ def test_french_sentences_are_short(noun: str) -> None:
     sentences = re.split(r"[.?!:](?:\s|$)|\n", plain)
     long = [one for one in sentences if len(re.findall(r"[\w'’-]+", one)) > LONGEST_SENTENCE]
     assert long == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("reason", list(Failure))
+def test_every_failure_has_its_words(language: str, reason: Failure) -> None:
+    said = Texts(language, ZoneInfo("UTC")).plain("broadcasts.failure", {"reason": str(reason)})
+    assert said.strip() != reason

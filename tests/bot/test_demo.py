@@ -15,7 +15,7 @@ from storage.deliveries import PageEvent
 from storage.people import Account, Chat
 from storage.store import Store
 from tests.conftest import SECRET
-from tests.people import Stage
+from tests.stage import Stage
 
 SERVERS = pytest.mark.servers
 NOW = datetime(2027, 1, 11, 9, tzinfo=UTC)

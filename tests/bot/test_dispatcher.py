@@ -13,13 +13,13 @@ from bot.conversation import converse
 from bot.messages import Reply, Request
 from storage.conversations import Applied, Conversations, Seen
 from storage.store import Store
-from tests.people import Stage
+from tests.stage import Stage
 
 
 async def test_an_unknown_error_gives_a_number_and_loses_nothing(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parent = await stage.newcomer()
+    parent = await stage.guest()
     await parent.say("témoigner")
     await parent.say("Une histoire assez longue pour ne pas appeler de question, vraiment longue.")
 
@@ -37,7 +37,7 @@ async def test_an_unknown_error_gives_a_number_and_loses_nothing(
 async def test_an_update_that_always_fails_is_set_aside(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parent = await stage.newcomer()
+    parent = await stage.guest()
     tries = []
 
     def poisoned(request: Request, store: Store) -> None:
@@ -67,7 +67,7 @@ async def address(stage: Stage) -> str:
 async def test_an_update_that_cannot_even_be_loaded_is_set_aside(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parent = await stage.newcomer()
+    parent = await stage.guest()
 
     def damaged(*_: object, **__: object) -> None:
         raise ValueError("a row that cannot be read")
@@ -95,7 +95,7 @@ async def test_updates_that_wait_together_are_applied_apart(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One of a group that fails undoes none of the others, and each chat is answered once."""
-    people = [await stage.newcomer() for _ in range(6)]
+    people = [await stage.guest() for _ in range(6)]
     real = converse
 
     def some_fail(request: Request, store: Store) -> list[Reply]:
@@ -125,7 +125,7 @@ async def test_updates_that_wait_together_are_applied_apart(
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_an_update_scans_no_table(stage: Stage) -> None:
     """What it costs does not grow with the people, the chats or the deliveries there are."""
-    someone = await stage.newcomer()
+    someone = await stage.guest()
     said: list[tuple[str, Any]] = []
     engine = stage.db.engine
     event.listen(engine, "before_cursor_execute", lambda *seen: said.append((seen[2], seen[3])))

@@ -5,7 +5,7 @@ import pytest
 from bot.messages import LONGEST_ACTION
 from bot.routing import CHOICES, COMMANDS, LONGEST_ID, number
 from bot.texts import LANGUAGES
-from tests.people import Stage
+from tests.stage import Stage
 
 
 def longest(name: str) -> list[str]:

@@ -20,7 +20,8 @@ from bot.platforms.web.platform import WebChat
 from bot.platforms.web.safety import check_origin, client_address, is_same, is_secure
 from bot.settings import Settings
 from storage.database import Database
-from tests.people import PATIENCE, Stage, report
+from tests.people import PATIENCE, report
+from tests.stage import Stage
 
 A_DAY = timedelta(days=1)
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("::1")]
@@ -139,7 +140,7 @@ def test_what_listens_everywhere_is_given_a_real_address(host: str, machine: str
 
 
 async def test_metrics_count_without_saying_who(stage: Stage) -> None:
-    number = await report(await stage.newcomer())
+    number = await report(await stage.guest())
     async with stage.stranger().http.get(stage.base + "/metrics") as response:
         lines = (await response.text()).splitlines()
     counted = dict(line.split() for line in lines if line.startswith("preau_"))

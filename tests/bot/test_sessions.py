@@ -8,7 +8,8 @@ import pytest
 from bot.platforms.web import api, bodies
 from storage.grants import Role
 from storage.people import Account, Person
-from tests.people import Someone, Stage, report
+from tests.people import Guest, report
+from tests.stage import Stage
 
 
 async def invitation(stage: Stage, role: Role) -> str:
@@ -20,7 +21,7 @@ async def invitation(stage: Stage, role: Role) -> str:
     )
 
 
-async def return_code(someone: Someone) -> str:
+async def return_code(someone: Guest) -> str:
     shown = await someone.say("/quitter")
     return shown.text.split("ce code : ")[1].split()[0]
 
@@ -30,7 +31,7 @@ async def count(stage: Stage, model: type[Account] | type[Person]) -> int:
 
 
 async def test_a_role_is_not_reached_by_a_return_code(stage: Stage) -> None:
-    parent = await stage.newcomer()
+    parent = await stage.guest()
     await report(parent)
     code = await return_code(parent)
     elsewhere = await stage.stranger().enter(code=code)
@@ -43,9 +44,9 @@ async def test_a_role_is_not_reached_by_a_return_code(stage: Stage) -> None:
 
 
 async def test_a_closed_session_opens_again_only_with_its_own_role(stage: Stage) -> None:
-    parent = await stage.newcomer()
+    parent = await stage.guest()
     number = await report(parent)
-    secretary = await stage.invited(Role.secretariat)
+    secretary = await stage.guest(Role.secretariat)
     await secretary.say("/modérer")
     await secretary.press("Lire le suivant")
     stage.clock.advance_to(stage.clock.now() + timedelta(hours=13))
@@ -66,7 +67,7 @@ async def test_a_closed_session_opens_again_only_with_its_own_role(stage: Stage)
 
 
 async def test_a_lost_answer_is_given_again_to_the_same_request(stage: Stage) -> None:
-    parent = await stage.newcomer()
+    parent = await stage.guest()
     code = await return_code(parent)
     body = {"code": code, "id": "the-request"}
     for _ in range(2):
@@ -77,7 +78,7 @@ async def test_a_lost_answer_is_given_again_to_the_same_request(stage: Stage) ->
 
 
 async def test_what_is_sent_after_an_erasure_makes_nobody(stage: Stage) -> None:
-    parent = await stage.newcomer()
+    parent = await stage.guest()
     code = await return_code(parent)
     again = await stage.stranger().enter(code=code)
     parent.last = again.last
@@ -91,7 +92,7 @@ async def test_what_is_sent_after_an_erasure_makes_nobody(stage: Stage) -> None:
 
 
 async def test_coming_back_is_never_throttled(stage: Stage) -> None:
-    parent = await stage.newcomer()
+    parent = await stage.guest()
     code = await return_code(parent)
     for n in range(70):
         await parent.post("/api/v1/messages", {"id": f"m{n}", "text": "aide"})
@@ -103,7 +104,7 @@ async def test_coming_back_is_never_throttled(stage: Stage) -> None:
 
 
 async def test_errors_are_told_in_the_language_of_the_person(stage: Stage) -> None:
-    parent = await stage.newcomer()
+    parent = await stage.guest()
     too_long = {"id": "long", "text": "x" * 20_001}
     _, french = await parent.post("/api/v1/messages", too_long)
     await parent.say("/réglages")
@@ -119,7 +120,7 @@ async def test_errors_are_told_in_the_language_of_the_person(stage: Stage) -> No
 
 
 async def test_a_body_of_many_parts_is_refused_at_once(stage: Stage) -> None:
-    parent = await stage.newcomer()
+    parent = await stage.guest()
     parts = "--a\r\n\r\nx\r\n" * 40_000 + "--a--\r\n"
     kind = {"Content-Type": "multipart/form-data; boundary=a"}
     async with asyncio.timeout(2):
@@ -132,7 +133,7 @@ async def test_a_body_that_never_ends_is_given_up(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bodies, "PATIENCE", 0.2)
-    parent = await stage.newcomer()
+    parent = await stage.guest()
     [cookie] = parent.http.cookie_jar
     reader, writer = await asyncio.open_connection("127.0.0.1", stage.web.port)
     writer.write(
@@ -147,7 +148,7 @@ async def test_a_body_that_never_ends_is_given_up(
 
 
 async def test_compressed_bodies_are_not_inflated(stage: Stage) -> None:
-    parent = await stage.newcomer()
+    parent = await stage.guest()
     headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
     address = stage.base + "/api/v1/messages"
     async with parent.http.post(address, data=b"\x1f\x8b{}", headers=headers) as response:
@@ -168,8 +169,8 @@ async def test_an_open_page_does_not_keep_a_role_awake(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(api, "CHECKED", 0.0)
-    secretary = await stage.invited(Role.secretariat)
-    parent = await stage.newcomer()
+    secretary = await stage.guest(Role.secretariat)
+    parent = await stage.guest()
     address = f"{stage.base}/api/v1/events?after={secretary.last}"
     async with secretary.http.get(address) as response:
         while not (await response.content.readline()).startswith(b": caught up"):
@@ -184,7 +185,7 @@ async def test_an_open_page_does_not_keep_a_role_awake(
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_the_database_that_is_full_is_said_and_nothing_is_lost(stage: Stage) -> None:
-    parent = await stage.newcomer()
+    parent = await stage.guest()
     limit = await set_pages(stage, 1)
     statuses = []
     for n in range(40):  # until a page more is needed
@@ -215,7 +216,7 @@ async def set_pages(stage: Stage, most: int) -> int:
 
 
 async def test_what_was_said_reads_the_same_on_every_page(stage: Stage) -> None:
-    parent = await stage.newcomer()
+    parent = await stage.guest()
     await parent.say("aide", id="asked")
     await parent.press("Voir le menu")
     said = [event["said"] and event["said"]["text"] for event in parent.seen]
@@ -224,7 +225,7 @@ async def test_what_was_said_reads_the_same_on_every_page(stage: Stage) -> None:
 
 
 async def test_a_page_may_begin_with_the_newest_and_read_on_backwards(stage: Stage) -> None:
-    parent = await stage.newcomer()
+    parent = await stage.guest()
     for _ in range(5):
         await parent.say("aide")
     numbers = [event["id"] for event in await first_events(parent, "last=2")]
@@ -236,7 +237,7 @@ async def test_a_page_may_begin_with_the_newest_and_read_on_backwards(stage: Sta
         assert await response.json() == {"events": []}
 
 
-async def first_events(someone: Someone, query: str) -> list[dict[str, int]]:
+async def first_events(someone: Guest, query: str) -> list[dict[str, int]]:
     """What a page is told before `caught up`."""
     import json
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from sqlalchemy import event
 from bot.ticker import Job, Ticker
 from storage.database import Database
 from storage.store import Store
+from tests.people import StillClock
 
 NOW = datetime(2027, 1, 11, 9, tzinfo=UTC)
 
@@ -20,7 +21,7 @@ def ticker(db: Database, job: Job) -> Ticker:
     async def nothing() -> None:
         pass
 
-    return Ticker(db, [job], lambda: NOW, after=nothing, queued=lambda: None)
+    return Ticker(db, [job], lambda: NOW, lambda: NOW, after=nothing, queued=lambda: None)
 
 
 async def test_a_job_with_more_to_do_goes_on_at_once_each_time_in_its_own_transaction(
@@ -67,3 +68,26 @@ async def test_a_tick_that_is_stopped_is_no_failure(
             await asyncio.sleep(0)
     may_end.set()
     assert caplog.records == []
+
+
+async def test_only_what_must_be_settled_waits_for_what_is_in_hand(db: Database) -> None:
+    """And time goes on although something that is due waits for that."""
+    moments: dict[str, list[datetime]] = {"closing": [], "other": []}
+    due = NOW + timedelta(minutes=1)
+
+    def job(name: str, *, settled: bool) -> Job:
+        def run(store: Store, now: datetime) -> None:
+            moments[name].append(now)
+
+        return Job(name, run, next_due=lambda _: due, settled=settled)
+
+    async def nothing() -> None:
+        pass
+
+    clock = StillClock(due + timedelta(minutes=1))
+    jobs = [job("closing", settled=True), job("other", settled=False)]
+    ticking = Ticker(db, jobs, clock.now, lambda: NOW, after=nothing, queued=lambda: None)
+    async with asyncio.timeout(5):
+        await ticking.advance(clock, due + timedelta(minutes=2))
+    assert moments == {"closing": [], "other": [due + timedelta(minutes=1)]}
+    assert clock.now() == due + timedelta(minutes=2)

@@ -11,11 +11,12 @@ from yarl import URL
 from bot.settings import Settings
 from storage.database import Database
 from storage.grants import Role
-from tests.people import Stage, report
+from tests.people import report
+from tests.stage import Stage
 
 
 async def test_the_same_id_twice_is_one_message(stage: Stage) -> None:
-    parent = await stage.newcomer()
+    parent = await stage.guest()
     message = {"id": "twice", "text": "menu"}
     first = await parent.post("/api/v1/messages", message)
     assert first == await parent.post("/api/v1/messages", message)
@@ -39,17 +40,17 @@ async def test_the_same_id_twice_is_one_message(stage: Stage) -> None:
     ],
 )
 async def test_bad_messages_are_named(stage: Stage, body: object, status: int, error: str) -> None:
-    parent = await stage.newcomer()
+    parent = await stage.guest()
     got, answer = await parent.post("/api/v1/messages", body)
     assert (got, answer["error"]) == (status, error)
     assert answer["text"]
 
 
 async def test_ten_thousand_characters_get_a_clear_answer(stage: Stage) -> None:
-    parent = await stage.newcomer()
+    parent = await stage.guest()
     await parent.say("témoigner")
     assert "Raccourcissez-le" in await parent.say("a" * 10_000)
-    assert "J'ai gardé votre message" in await (await stage.newcomer()).say("a " * 4_000)
+    assert "J'ai gardé votre message" in await (await stage.guest()).say("a " * 4_000)
 
 
 async def test_without_a_session_nothing(stage: Stage) -> None:
@@ -62,7 +63,7 @@ async def test_without_a_session_nothing(stage: Stage) -> None:
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
 async def test_another_site_cannot_post(stage: Stage, origin: str) -> None:
-    parent = await stage.newcomer()
+    parent = await stage.guest()
     message = {"id": uuid.uuid4().hex, "text": "menu"}
     status, answer = await parent.post("/api/v1/messages", message, headers={"Origin": origin})
     assert (status, answer["error"]) == (403, "bad_origin")
@@ -71,7 +72,7 @@ async def test_another_site_cannot_post(stage: Stage, origin: str) -> None:
 
 
 async def test_a_form_of_another_site_is_not_json(stage: Stage) -> None:
-    parent = await stage.newcomer()
+    parent = await stage.guest()
     async with parent.http.post(
         stage.base + "/api/v1/messages",
         data='{"id":"x","text":"menu"}',
@@ -92,7 +93,7 @@ async def test_the_cookie_and_the_headers_are_strict(stage: Stage) -> None:
 
 
 async def test_a_return_code_brings_back_and_serves_once(stage: Stage) -> None:
-    parent = await stage.newcomer()
+    parent = await stage.guest()
     number = await report(parent)
     shown = await parent.say("quitter")
     code = shown.text.split("ce code : ")[1].split()[0]
@@ -127,7 +128,7 @@ async def test_an_invitation_serves_once(stage: Stage) -> None:
 
 
 async def test_a_role_sleeps_after_twelve_idle_hours(stage: Stage) -> None:
-    secretary = await stage.invited(Role.secretariat)
+    secretary = await stage.guest(Role.secretariat)
     stage.clock.advance_to(stage.clock.now() + timedelta(hours=12, minutes=1))
     assert await secretary.status() == 403
 
@@ -140,7 +141,7 @@ async def test_personas_are_of_the_demo_only(stage: Stage) -> None:
 
 
 async def test_too_many_messages_wait(stage: Stage) -> None:
-    parent = await stage.newcomer()
+    parent = await stage.guest()
     statuses = []
     for n in range(65):
         status, _ = await parent.post("/api/v1/messages", {"id": f"m{n}", "text": "menu"})
@@ -152,7 +153,7 @@ async def test_too_many_messages_wait(stage: Stage) -> None:
 
 
 async def test_two_pages_of_one_chat_see_the_same(stage: Stage) -> None:
-    parent = await stage.newcomer()
+    parent = await stage.guest()
     answers = await asyncio.gather(
         *(parent.post("/api/v1/messages", {"id": f"p{n}", "text": "menu"}) for n in range(20))
     )

@@ -69,7 +69,8 @@ async def test_a_broadcast_is_written_sent_and_answered(browser: Browser, demo: 
     await compose(secretary, BODY)
     await press(secretary, "Ajouter une image ou un PDF")
     await heard(secretary, "Envoyez une image, ou un fichier PDF")
-    await expect(secretary.locator("#photo")).to_have_attribute("accept", "image/*,application/pdf")
+    accepted = re.compile(r"^image/\*,application/pdf,audio/ogg,")
+    await expect(secretary.locator("#photo")).to_have_attribute("accept", accepted)
     async with secretary.expect_file_chooser() as choosing:
         await secretary.locator("label.tool").click()
     await (await choosing.value).set_files(programme())
@@ -81,7 +82,7 @@ async def test_a_broadcast_is_written_sent_and_answered(browser: Browser, demo: 
     exact = secretary.locator(".bubble:has(b:text('Journée de partage à Lyon'))")
     emphasis = exact.last.locator("em", has_text="jeudi 14 janvier")
     await expect(emphasis).to_have_css("font-style", "italic")
-    await expect(exact.last.get_by_role("link", name="Fichier PDF joint")).to_be_visible()
+    await expect(exact.last.get_by_role("link", name="Fichier joint")).to_be_visible()
     await picture(secretary, "preview")
     await check_access(secretary)
     await press(secretary, "Essayer sur moi")

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import func, select
 
 from scheduled.broadcasts import changed, redraw
@@ -10,7 +11,8 @@ from storage.deliveries import Delivery, Operation
 from storage.grants import Role
 from storage.store import Store
 from tests.journeys.test_broadcasts import composed, leaving
-from tests.people import Someone, Stage
+from tests.people import Someone
+from tests.stage import Stage
 from tests.storage.test_broadcasts import settle
 
 
@@ -61,7 +63,7 @@ async def test_it_is_redrawn_for_all_who_follow_it_when_something_changes(stage:
     for someone in (one, two):
         *_, card = await edits(someone)
         assert "Terminé" in card["text"]
-        assert "Déposés sur la page web : 2." in card["text"]
+        assert stage.delivered(2) in card["text"]
     before = await redrawings(stage)
     await stage.advance(timedelta(hours=2))
     await tick(stage)
@@ -80,6 +82,7 @@ async def test_what_took_the_place_of_the_card_is_left_alone(stage: Stage) -> No
     assert "En cours" in await secretary.press("Non, ne rien annuler")
 
 
+@pytest.mark.web
 async def test_of_two_cards_in_a_chat_the_newest_is_redrawn(stage: Stage) -> None:
     secretary = await stage.invited(Role.secretariat)
     await leaving(stage, secretary)

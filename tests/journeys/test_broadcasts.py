@@ -18,7 +18,8 @@ from storage.recommendations import Theme
 from storage.store import Store
 from storage.threads import ThreadMessage
 from tests.bot.test_photos import encoded
-from tests.people import Answer, Someone, Stage, report
+from tests.people import Answer, Guest, Someone, report
+from tests.stage import Stage
 from tests.storage.test_broadcasts import settle
 
 TEXT = "Une *journée de partage* aura lieu. _Venez_ : https://exemple.fr/a_b_c & <amis>"
@@ -98,7 +99,7 @@ async def test_from_the_first_word_to_the_last_recipient(stage: Stage) -> None:
         assert received["html"] == exact["html"]
     done = await redrawn(stage, secretary)
     assert "Terminé" in done
-    assert "Déposés sur la page web : 3." in done
+    assert stage.delivered(3) in done
     assert "Restants : 0." in done
 
 
@@ -115,7 +116,7 @@ async def test_what_is_paused_waits_and_is_resumed(stage: Stage) -> None:
     await secretary.press("Reprendre l'envoi")
     await stage.settle()
     assert SHOWN in await reader.look()
-    assert await counted(stage, DeliveryState.on_page) == 2
+    assert await counted(stage, stage.done) == 2
 
 
 async def test_what_has_not_left_is_cancelled(stage: Stage) -> None:
@@ -205,7 +206,11 @@ async def test_stop_is_heeded_in_the_middle_of_an_answer(stage: Stage) -> None:
     """A broadcast says both: answer by this button, or write « stop »."""
     reader = await stage.newcomer()
     await reader.say("secrétariat")
-    assert "vous ne recevrez plus les annonces" in await reader.say("stop")
+    stopped = await reader.say("stop")
+    assert "vous ne recevrez plus les annonces" in stopped
+    on_page = isinstance(reader, Guest)
+    assert ("quittez" in stopped) is ("Quitter cet appareil" in stopped.labels) is on_page
+    assert ("« quitter »" in await reader.say("aide")) is on_page
     assert await stage.db.read(lambda store: store.threads.count_waiting()) == 0
 
 
@@ -238,7 +243,7 @@ async def test_who_stops_or_goes_meanwhile_is_not_told(stage: Stage) -> None:
     card = await redrawn(stage, secretary)
     assert "Terminé" in card
     assert "Destinataires : 4." in card
-    assert "Déposés sur la page web : 1." in card
+    assert stage.delivered(1) in card
     assert "Écartés, désabonnés ou effacés depuis : 2." in card
     assert "Échecs, plus de conversation ouverte : 1." in card
     assert gone is not blocked
@@ -251,8 +256,8 @@ async def test_who_stops_or_goes_meanwhile_is_not_told(stage: Stage) -> None:
         ("Les membres", None, "2 personnes"),
         ("Une organisation", "AMF", "Une personne"),
         ("Un groupe", "Le réseau et le matériel", "Une personne"),
-        ("Les auteurs de témoignages d'une académie", "974", "Une personne"),
-        ("Les auteurs de témoignages sur un thème", "Le réseau", "Une personne"),
+        ("Les auteurs d'une académie", "974", "Une personne"),
+        ("Les auteurs sur un thème", "Le réseau", "Une personne"),
     ],
 )
 async def test_each_audience_is_counted(
@@ -378,11 +383,11 @@ async def test_a_picture_goes_with_it(stage: Stage) -> None:
     assert len(preview.messages[0]["files"]) == 1
     await secretary.press("Envoyer")
     await stage.advance(MINUTE)
-    [received] = (await reader.look()).messages
-    [picture] = received["files"]
-    async with reader.http.get(reader.base + picture["url"]) as response:
-        assert response.status == 200
-        assert response.content_type == "image/jpeg"
+    received = await reader.look()
+    [picture] = received.files
+    status, content = await reader.fetch(picture)
+    assert (status, picture["type"]) == (200, "image/jpeg")
+    assert content.startswith(b"\xff\xd8")
 
 
 async def test_only_the_secretariat_sends(stage: Stage) -> None:
@@ -445,15 +450,13 @@ async def test_a_pdf_goes_with_it(stage: Stage) -> None:
     _, review = await secretary.send_photo(PDF)
     assert "Fichier : joint" in review
     preview = await secretary.press("Voir l'aperçu")
-    assert [file["name"] for file in preview.messages[0]["files"]] == ["Fichier PDF joint"]
+    assert [file["name"] for file in preview.messages[0]["files"]] == ["Fichier joint"]
     await secretary.press("Envoyer")
     await stage.advance(MINUTE)
-    [received] = (await reader.look()).messages
-    [document] = received["files"]
-    async with reader.http.get(reader.base + document["url"]) as response:
-        assert response.content_type == "application/pdf"
-        assert response.headers["Content-Disposition"] == 'attachment; filename="preau.pdf"'
-        content = await response.read()
+    received = await reader.look()
+    [document] = received.files
+    _, content = await reader.fetch(document)
+    assert document["type"] == "application/pdf"
     with Pdf.open(io.BytesIO(content)) as kept:
         assert len(kept.pages) == 1
         assert "/Info" not in kept.trailer

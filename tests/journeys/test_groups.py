@@ -12,7 +12,8 @@ from storage.groups import Joining, scope_of
 from storage.meetings import Plan
 from storage.people import Profile
 from storage.store import Store
-from tests.people import Someone, Stage
+from tests.people import Someone
+from tests.stage import Stage
 from tests.storage.test_races import HELD
 
 NETWORK = "Le réseau et le matériel"
@@ -50,7 +51,7 @@ async def chair_of(stage: Stage, group_id: int, role: Role = Role.chair) -> Some
             role=role, scope=scope_of(group_id), now=now, expires_at=now + timedelta(days=7)
         )
     )
-    return await stage.stranger().enter(code=code)
+    return await stage.redeems(code)
 
 
 @pytest.mark.parametrize(
@@ -243,6 +244,7 @@ async def test_only_who_answers_for_a_group_answers(stage: Stage) -> None:
     assert not await stage.db.read(lambda store: store.groups.is_member(group, person))
 
 
+@pytest.mark.web
 async def test_a_chair_who_is_not_signed_in_answers_nobody(stage: Stage) -> None:
     group = await on_request(stage)
     await chair_of(stage, group)
@@ -353,7 +355,7 @@ async def test_the_secretariat_makes_names_and_closes_a_group(stage: Stage) -> N
     await join(parent, "Équité")
     await secretary.press("Gérer ce groupe")
     await secretary.press("Changer son nom")
-    assert "s'appelle déjà" in await secretary.say("Les usages en classe et à la maison")
+    assert "s'appelle déjà" in await secretary.say("Les usages en classe et chez soi")
     await secretary.press("Choisir un autre nom")
     assert "Le groupe a changé de nom." in await secretary.say("Égalité")
     await secretary.press("Gérer ce groupe")

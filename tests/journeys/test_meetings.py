@@ -12,7 +12,8 @@ from storage.grants import Role
 from storage.groups import WorkingGroup, scope_of
 from storage.recommendations import Theme
 from storage.store import Store
-from tests.people import Answer, Someone, Stage
+from tests.people import Answer, Someone
+from tests.stage import Stage
 
 START = datetime(2027, 1, 22, 13, tzinfo=UTC)  # 14 h in Paris, in eleven days
 FRIDAY = "22 janvier 2027 à 14h"
@@ -90,28 +91,26 @@ async def manage(someone: Someone, label: str) -> Answer:
     return await someone.press(label)
 
 
-def calendar_link(someone: Someone, answer: Answer) -> str:
-    """Where the file is that came last."""
+def calendar_file(answer: Answer) -> dict[str, Any]:
+    """The file that came last."""
     [file] = [event for event in answer.messages if event["files"]][-1]["files"]
     assert file["type"] == "text/calendar"
-    return someone.base + str(file["url"])
+    return dict(file)
 
 
 async def calendar(someone: Someone, answer: Answer) -> tuple[str | None, Event]:
     """The method of the file that came last, and its one entry."""
-    async with someone.http.get(calendar_link(someone, answer)) as response:
-        assert response.status == 200
-        assert response.content_type == "text/calendar"
-        assert 'filename="preau.ics"' in response.headers["Content-Disposition"]
-        parsed = IcsCalendarStream.calendar_from_ics(await response.text())
+    status, content = await someone.fetch(calendar_file(answer))
+    assert status == 200
+    parsed = IcsCalendarStream.calendar_from_ics(content.decode())
     [entry] = parsed.events
     return parsed.method, entry
 
 
 async def is_gone(someone: Someone, answer: Answer) -> bool:
     """Whether there is no such file any more, under the link that came with an answer."""
-    async with someone.http.get(calendar_link(someone, answer)) as response:
-        return response.status == 404
+    status, _ = await someone.fetch(calendar_file(answer))
+    return status == 404
 
 
 async def test_a_chair_calls_and_everybody_answers_in_one_tap(stage: Stage) -> None:
@@ -167,6 +166,7 @@ async def test_who_leads_manages_apart_and_comes_back(stage: Stage) -> None:
     assert "Gérer la réunion" not in (await other.look()).labels
 
 
+@pytest.mark.web
 async def test_the_calendar_file_follows(stage: Stage) -> None:
     leading, other = await chair(stage), await member(stage)
     await convene(leading)
@@ -200,6 +200,7 @@ async def test_the_calendar_file_follows(stage: Stage) -> None:
     assert "est annulée" in refused
 
 
+@pytest.mark.web
 async def test_who_was_removed_reads_no_newer_file(stage: Stage) -> None:
     """Neither through the links they were given, nor through those of the others."""
     leading, other = await chair(stage), await member(stage)
@@ -242,15 +243,14 @@ async def test_a_move_takes_the_reminders_with_it(stage: Stage) -> None:
     leading, other = await chair(stage), await member(stage)
     await convene(leading)
     await other.look()
-    old = other.button("Je viens")["id"]
+    old = other.button("Je viens")
     await other.press("Je viens")
     await manage(leading, "Déplacer la réunion")
     await leading.say("13 janvier 2027 à 14h")
     await leading.press("Changer la réunion")
     moved = await other.look()
     assert "Les réponses repartent de zéro." in moved
-    await other.post("/api/v1/messages", {"id": "old", "choice": old})
-    refused = await other.look()
+    refused = await other.press_again(old)
     assert "Cette réunion a été déplacée." in refused
     await stage.advance()
     assert stage.clock.now() == datetime(2027, 1, 12, 13, tzinfo=UTC)

@@ -1,7 +1,7 @@
 """What people find in the menu."""
 
 from storage.grants import Role
-from tests.people import Stage
+from tests.stage import Stage
 
 EVERYBODY = [
     "Raconter mon expérience",

@@ -8,7 +8,8 @@ import pytest
 from storage.grants import Role
 from storage.organisations import MandateKind
 from storage.store import Store
-from tests.people import Someone, Stage
+from tests.people import Someone
+from tests.stage import Stage
 
 
 async def drafted(secretary: Someone, title: str = "Un réseau fiable") -> None:
@@ -83,9 +84,8 @@ async def test_two_taps_from_the_notice_to_a_counted_vote(stage: Stage) -> None:
     assert "N'a pas voté : Départements de France." in result
     assert "Clos : lundi 11 janvier 2027 à 18 h (heure de Paris)." in result
     assert "Vote indicatif, sans règle de majorité." in result
-    [chart] = result.messages[-1]["files"]
-    async with delegate.http.get(delegate.base + chart["url"]) as response:
-        assert (await response.read()).startswith(b"\x89PNG")
+    [chart] = result.files
+    assert (await delegate.fetch(chart))[1].startswith(b"\x89PNG")
     assert "mesurer le réseau" in await delegate.press("Lire le texte (version 1)")
 
 
@@ -98,8 +98,9 @@ async def test_a_late_press_is_not_counted_and_says_so(stage: Stage) -> None:
     assert "Ce vote est clos. Votre choix n'a pas été compté." in late
 
 
+@pytest.mark.web
 async def test_a_stranger_has_no_voice(stage: Stage) -> None:
-    secretary, stranger = await stage.invited(Role.secretariat), await stage.newcomer()
+    secretary, stranger = await stage.guest(Role.secretariat), await stage.guest()
     await opened(stage, secretary, who="Les membres, une voix")
     assert "Aucun vote n'est ouvert pour vous." in await stranger.say("votes")
     await secretary.say("votes")
@@ -110,6 +111,7 @@ async def test_a_stranger_has_no_voice(stage: Stage) -> None:
     assert "Votre compte ne permet pas" in await stranger.say("sondage")
 
 
+@pytest.mark.web
 async def test_who_is_not_signed_in_has_no_say_as_a_member(stage: Stage) -> None:
     await stage.organisation("amf", "AMF")
     secretary = await stage.invited(Role.secretariat)
@@ -180,7 +182,7 @@ async def test_the_substitute_speaks_when_the_delegate_does_not(stage: Stage) ->
     secretary = await stage.invited(Role.secretariat)
     substitute = await stage.invited(Role.substitute, "amf")
     delegate = await stage.invited(Role.delegate, "amf")
-    await opened(stage, secretary, who="Les organisations, une voix")
+    await opened(stage, secretary, who="Les organisations")
     assert "Votre vote compte pour AMF." in await substitute.look()
     await delegate.look()
     assert "Votre vote est compté : Contre." in await substitute.press("Contre")
@@ -208,7 +210,7 @@ async def test_a_reason_is_kept_shown_and_can_be_hidden(stage: Stage) -> None:
     assert "Votre raison : « Madame Untel l'a dit : “c'est bien” »" in card
     assert "Votre raison" in await member.press("Pour"), "the same choice keeps it"
     await secretary.say("sondage")
-    await secretary.press("VOTE-2027-001")
+    await secretary.press("Suivre : Un réseau fiable")
     listed = await secretary.press("Lire la raison donnée")
     assert "1. « Madame Untel" in listed
     assert "La raison est masquée." in await secretary.press("Masquer la raison 1")
@@ -237,11 +239,11 @@ async def test_the_secretariat_follows_and_cancels(stage: Stage) -> None:
     await stage.organisation("adf", "ADF")
     secretary = await stage.invited(Role.secretariat)
     delegate = await stage.invited(Role.delegate, "amf")
-    await opened(stage, secretary, who="Les organisations, une voix")
+    await opened(stage, secretary, who="Les organisations")
     await delegate.look()
     await delegate.press("Contre")
     assert "Un vote est ouvert." in await secretary.say("sondage")
-    followed = await secretary.press("VOTE-2027-001")
+    followed = await secretary.press("Suivre : Un réseau fiable")
     assert "1 organisation sur 2 a voté." in followed
     assert "Contre" not in followed
     assert "Aller au vote" not in followed.labels, "the secretary has no voice here"
@@ -257,7 +259,7 @@ async def test_the_secretariat_follows_and_cancels(stage: Stage) -> None:
 async def test_the_secretariat_gets_the_result_of_what_it_has_no_voice_in(stage: Stage) -> None:
     await stage.organisation("amf", "AMF")
     secretary = await stage.invited(Role.secretariat)
-    await opened(stage, secretary, who="Les organisations, une voix")
+    await opened(stage, secretary, who="Les organisations")
     await stage.advance(timedelta(hours=9))
     assert "N'a pas voté : AMF." in await secretary.look()
 
@@ -313,9 +315,10 @@ async def test_older_drafts_can_be_reached(stage: Stage) -> None:
         assert [label for label in older.labels if "rang 0" in label]
 
 
+@pytest.mark.web
 @pytest.mark.parametrize("presses", [1, 2, 5])
 async def test_a_button_pressed_quickly_counts_once(stage: Stage, presses: int) -> None:
-    secretary = await stage.invited(Role.secretariat)
+    secretary = await stage.guest(Role.secretariat)
     await opened(stage, secretary, who="Les membres, une voix")
     await secretary.say("votes")
     choice = secretary.button("Pour")["id"]

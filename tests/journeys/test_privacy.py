@@ -1,7 +1,8 @@
 """What is held about a person, as they see it, and its erasure."""
 
 from storage.grants import Role
-from tests.people import Stage, report
+from tests.people import Guest, report
+from tests.stage import Stage
 
 
 async def test_what_is_held_is_said_line_by_line(stage: Stage) -> None:
@@ -33,7 +34,21 @@ async def test_the_notice_says_how_long_each_thing_is_kept(stage: Stage) -> None
         assert kept in lines
 
 
-async def test_only_the_word_erases(stage: Stage) -> None:
+async def test_each_layer_of_the_notice_says_who_carries_the_messages(
+    stage: Stage, place: tuple[str, str]
+) -> None:
+    """Telegram's terms for bots ask for a command of this name."""
+    parent = await stage.newcomer()
+    on_telegram = place[1] == "telegram"
+    assert ("Telegram les transporte" in (await parent.say("/start")).text) is on_telegram
+    short = await parent.say("/privacy")
+    assert ("Telegram les transporte" in short.text) is on_telegram
+    notice = (await parent.press("Lire la notice")).text
+    assert ("pas chiffrés de bout en bout" in notice) is on_telegram
+    assert ("Rien n'est transmis hors de l'Union européenne" in notice) is not on_telegram
+
+
+async def test_only_the_word_erases(stage: Stage, place: tuple[str, str]) -> None:
     parent = await stage.newcomer()
     await report(parent)
     await parent.say("données")
@@ -48,7 +63,9 @@ async def test_only_the_word_erases(stage: Stage) -> None:
     assert "REX-2027-00001" in "".join((await parent.say("mes témoignages")).labels)
     await parent.say("données")
     await parent.press("Tout effacer")
-    await parent.say("Effacer")
-    assert await parent.status() == 403
+    gone = await parent.say("Effacer")
+    assert ("Telegram garde cette conversation" in gone) is (place[1] == "telegram")
+    if isinstance(parent, Guest):
+        assert await parent.status() == 403
     left = await stage.db.read(lambda store: store.reports.numbered("REX-2027-00001"))
     assert left is None

@@ -11,8 +11,9 @@ from storage.grants import Role
 from storage.store import Store
 from tests.bot.test_photos import encoded
 from tests.journeys.test_broadcast_cards import tick
-from tests.people import Someone, Stage
+from tests.people import Someone
 from tests.scheduled.test_retention import count
+from tests.stage import Stage
 
 DAY = timedelta(days=1)
 

@@ -5,21 +5,28 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from bot.settings import Settings
 from scheduled import retention
 from storage.base import Base
 from storage.broadcasts import BroadcastKind, Mute
 from storage.conversations import Conversation, Draft, Update
-from storage.deliveries import Delivery, Notice
+from storage.database import Database
+from storage.deliveries import Delivery, Notice, Outgoing, Sent, subject
 from storage.files import File
 from storage.grants import Role
 from storage.groups import Membership
-from storage.people import Account, Chat, Person
+from storage.people import Account, Chat, ChatKind, ChatState, Person
+from storage.polls import Electorate
 from storage.reports import Report
+from storage.rooms import POLL, Card
 from storage.sessions import WebSession
 from storage.store import Store
 from storage.threads import Thread, ThreadMessage
 from tests.bot.test_photos import encoded
-from tests.people import Stage, report
+from tests.bot_api import BotApi
+from tests.conftest import NOW
+from tests.people import report
+from tests.stage import Stage
 
 
 async def after(stage: Stage, period: timedelta) -> None:
@@ -147,3 +154,66 @@ async def test_who_does_not_come_back_is_named_no_more(stage: Stage) -> None:
     assert (await named(), await count(stage, Mute)) == (True, len(BroadcastKind))
     await after(stage, timedelta(days=2))
     assert (await named(), await count(stage, Mute)) == (False, 0)
+
+
+async def test_who_is_active_on_telegram_stays_and_who_is_silent_goes(
+    settings: Settings, db: Database
+) -> None:
+    """There no session says when somebody was last seen."""
+    async with BotApi() as api:
+        stage = Stage(settings, db, NOW, api)
+        await stage.open()
+        active = await stage.newcomer()
+        await stage.newcomer()
+        for _ in range(31):
+            stage.clock.advance_to(stage.clock.now() + timedelta(days=1))
+            await active.say("menu")
+        await active.say("témoigner")
+        await active.say("Le wifi du collège tombe tous les jours à dix heures.")
+        await after(stage, timedelta(hours=2))
+        assert (await count(stage, Account), await count(stage, Draft)) == (1, 1)
+        await active.say("annuler")
+        await after(stage, timedelta(days=31))
+        assert (await count(stage, Account), await count(stage, Chat)) == (0, 0)
+        await stage.close()
+
+
+async def test_what_was_held_goes_before_it_could_be_applied_twice(db: Database) -> None:
+    """Its platform was turned off; as long as updates are known, the next run applies it."""
+
+    def held_after(period: timedelta) -> int:
+        db.write_now(lambda store: retention.sweep(store, NOW + period))
+        return len(db.read_now(lambda store: store.inbox.waiting("telegram")))
+
+    db.write_now(lambda store: store.inbox.hold("telegram", "5", {"text": "mots"}, NOW, "7"))
+    assert held_after(timedelta(days=6)) == 1, "a holiday of the server loses nothing"
+    assert held_after(timedelta(days=8)) == 0
+
+
+async def test_cards_of_groups_that_we_left_go(db: Database) -> None:
+    """And those that stand nowhere; one that stands stays."""
+
+    def prepare(store: Store) -> None:
+        poll = store.polls.open(
+            "Que faire ?",
+            electorate=Electorate.public,
+            closes_at=NOW + timedelta(days=1),
+            now=NOW,
+            options=("Réseau", "Tablettes"),
+        ).id
+        for number, state in enumerate([ChatState.active, ChatState.left, ChatState.active]):
+            chat = store.people.chat("telegram", f"-{number}", ChatKind.group)
+            store.people.mark_chat(chat.id, state)
+            store.rooms.show(chat.id, POLL, poll, NOW)
+            if number < 2:
+                card = Outgoing({}, subject=subject(POLL, poll))
+                [delivery] = store.deliveries.queue(chat.id, "", [card], NOW)
+                store.deliveries.sent([Sent(delivery, chat.id, "9")], NOW)
+
+    def shown(store: Store) -> list[int]:
+        return list(store.session.scalars(select(Card.chat_id).order_by(Card.chat_id)))
+
+    db.write_now(prepare)
+    assert db.read_now(shown) == [1, 2, 3]
+    db.write_now(lambda store: retention.sweep(store, NOW))
+    assert db.read_now(shown) == [1]

@@ -10,7 +10,7 @@ from storage.database import Database
 from storage.deliveries import Delivery
 from storage.grants import Role
 from storage.store import Store
-from tests.people import Stage
+from tests.stage import Stage
 
 NOW = datetime(2027, 1, 11, 9, tzinfo=UTC)  # a Monday
 PARIS = ZoneInfo("Europe/Paris")

@@ -18,7 +18,8 @@ from tests.journeys.test_broadcast_cards import tick
 from tests.journeys.test_broadcasts import composed, leaving
 from tests.journeys.test_groups import chair_of, newcomer, newest, on_request, see
 from tests.journeys.test_threads import opened, written
-from tests.people import Someone, Stage, report
+from tests.people import Guest, Someone, report
+from tests.stage import Stage
 
 STORY = (
     "Une histoire reconnaissable entre toutes, avec un détail : le girafon bleu du couloir. " * 2
@@ -26,8 +27,8 @@ STORY = (
 TRACE = "girafon"
 
 
-async def read_by_a_reviewer(stage: Stage) -> tuple[Someone, Someone, str]:
-    parent, secretary = await stage.newcomer(), await stage.invited(Role.secretariat)
+async def read_by_a_reviewer(stage: Stage) -> tuple[Guest, Guest, str]:
+    parent, secretary = await stage.guest(), await stage.guest(Role.secretariat)
     number = await report(parent, STORY)
     await secretary.say("/modérer")
     assert TRACE in await secretary.press("Lire le suivant")
@@ -35,6 +36,7 @@ async def read_by_a_reviewer(stage: Stage) -> tuple[Someone, Someone, str]:
 
 
 async def history(someone: Someone) -> str:
+    assert isinstance(someone, Guest)
     address = f"{someone.base}/api/v1/history?before={someone.last + 1}&most=200"
     async with someone.http.get(address) as response:
         return await response.text()
@@ -116,7 +118,7 @@ async def test_an_erased_person_leaves_every_chat_and_file(stage: Stage, tmp_pat
 
 
 async def test_all_that_somebody_wrote_can_be_forgotten(stage: Stage) -> None:
-    parent = await stage.newcomer()
+    parent = await stage.guest()
     await report(parent, STORY)
     await parent.say("témoigner")
     await parent.send_photo(encoded("JPEG"))
@@ -186,7 +188,7 @@ async def test_a_member_who_leads_is_named_no_more(stage: Stage) -> None:
     group = await on_request(stage)
     await chair_of(stage, group)
     person = await name(stage)
-    member, secretary = await newcomer(stage), await stage.invited(Role.secretariat)
+    member, secretary = await newcomer(stage), await stage.guest(Role.secretariat)
     other = await stage.db.read(newest) - 1
     await stage.db.write(
         lambda store: store.groups.join(group, other, stage.clock.now(), admitted=True)
@@ -201,7 +203,7 @@ async def test_a_member_who_leads_is_named_no_more(stage: Stage) -> None:
 
 
 async def test_who_wrote_is_named_no_more(stage: Stage) -> None:
-    secretary, parent = await stage.invited(Role.secretariat), await stage.newcomer()
+    secretary, parent = await stage.guest(Role.secretariat), await stage.guest()
     person = await name(stage)
     await parent.say("secrétariat")
     await parent.say("Une question.")
@@ -211,7 +213,7 @@ async def test_who_wrote_is_named_no_more(stage: Stage) -> None:
 
 
 async def test_a_secretary_who_answered_is_named_no_more(stage: Stage) -> None:
-    one, two = await stage.invited(Role.secretariat), await stage.invited(Role.secretariat)
+    one, two = await stage.guest(Role.secretariat), await stage.guest(Role.secretariat)
     await written(stage)
     person = await name(stage, 1)
     await opened(one)
@@ -229,7 +231,7 @@ async def test_a_secretary_who_answered_is_named_no_more(stage: Stage) -> None:
 
 async def test_a_card_stays_without_who_confirmed(stage: Stage) -> None:
     """Of two cards in a chat the newest is redrawn, and the other goes."""
-    one, two = await stage.invited(Role.secretariat), await stage.invited(Role.secretariat)
+    one, two = await stage.guest(Role.secretariat), await stage.guest(Role.secretariat)
     person = await name(stage, 1)
     await leaving(stage, one)
     for _ in range(2):
@@ -243,7 +245,7 @@ async def test_a_card_stays_without_who_confirmed(stage: Stage) -> None:
 
 
 async def test_who_was_first_to_confirm_is_named_no_more(stage: Stage) -> None:
-    one, two = await stage.invited(Role.secretariat), await stage.invited(Role.secretariat)
+    one, two = await stage.guest(Role.secretariat), await stage.guest(Role.secretariat)
     person = await name(stage, 1)
     await composed(two)
     await one.say("diffuser")

@@ -9,7 +9,8 @@ from bot.settings import Settings
 from storage.database import Database
 from storage.grants import Role
 from storage.keys import KeyRefused
-from tests.people import Stage, report
+from tests.people import report
+from tests.stage import Stage
 
 SECRETS = (
     "Zoulikha",
@@ -95,7 +96,7 @@ def _dump(url: str) -> bytes:
 
 
 async def test_erasure_leaves_nothing_but_the_ballot(stage: Stage) -> None:
-    parent = await stage.newcomer()
+    parent = await stage.guest()
     await report(parent)
     await parent.say("données")
     await parent.press("Tout effacer")
