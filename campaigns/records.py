@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from campaigns.backstage import GROUP
 from storage.broadcasts import Audience, AudienceKind, Broadcast, BroadcastKind
-from storage.deliveries import Delivery, DeliveryState, Kind, Notice, Operation
+from storage.deliveries import Delivery, DeliveryState, Failure, Kind, Notice, Operation
 from storage.following import Progress
 from storage.groups import Groups
 from storage.meetings import Meeting, MeetingAnswer, Reminder
@@ -31,6 +31,10 @@ class Told:
     event: int | None
     done_at: datetime | None
     body: dict[str, Any] | None
+    id: int
+    message: str | None
+    failure: Failure | None
+    attempts: int
 
     @property
     def on_page(self) -> bool:
@@ -51,6 +55,10 @@ _told = select(
     Delivery.event,
     Delivery.done_at,
     Delivery.body,
+    Delivery.id,
+    Delivery.message,
+    Delivery.failure,
+    Delivery.attempts,
 ).order_by(Delivery.chat_id, Delivery.event)
 
 

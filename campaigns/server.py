@@ -28,15 +28,19 @@ class Server:
         self._process: asyncio.subprocess.Process | None = None
         self._is_ready = False
 
-    async def start(self) -> None:
-        """Let it begin its work; when it says that it is ready, it has sent much already."""
+    async def start(self, **settings: str) -> None:
+        """Let it begin its work; when it says that it is ready, it has sent much already.
+
+        Args:
+            settings: more of them, by their names in the environment.
+        """
         self._is_ready = False
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "campaigns.served",
             "run",
-            env=self._environment,
+            env={**self._environment, **settings},
             stdout=asyncio.subprocess.PIPE,
         )
 
@@ -49,8 +53,13 @@ class Server:
         assert line.startswith(b"ready "), line
         self._is_ready = True
 
-    async def kill(self) -> None:
+    def strike(self) -> None:
+        """Kill it, at this very moment."""
         assert self._process is not None
         if self._process.returncode is None:
             self._process.kill()
+
+    async def kill(self) -> None:
+        self.strike()
+        assert self._process is not None
         await self._process.wait()
