@@ -4,11 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+BENCH := .venv-bench
 ARGS ?=
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: setup demo test test-fast test-servers campaign bench lint format lock clean
+.PHONY: setup demo demo-telegram test test-fast test-servers campaign bench lint format lock clean
 
 setup: $(STAMP)
 
@@ -26,6 +27,10 @@ $(STAMP): requirements.lock pyproject.toml
 demo: setup
 	@$(BIN)/preau demo $(ARGS)
 
+# The demo, and a Bot API server for tests with a page on which one is several people.
+demo-telegram: setup
+	@$(BIN)/python -m tests.bot_api --demo $(ARGS)
+
 # One run and one summary; tests/conftest.py puts those that need a server last.
 test: lint
 	$(PYTEST) --junit-xml=build/tests.xml $(ARGS)
@@ -39,8 +44,14 @@ test-servers: setup
 campaign: setup
 	$(BIN)/python -m campaigns $(ARGS)
 
-bench: setup
+bench: setup $(BENCH)/.ready
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# What Préau is only measured against: aiogram does not go with our pydantic.
+$(BENCH)/.ready: requirements-bench.lock
+	@$(PYTHON) -m venv $(BENCH)
+	@$(BENCH)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $< \
+		&& touch $@ || { rm -rf $(BENCH); echo "aiogram 3 cannot be set up: its rows will be missing"; }
 
 lint: setup
 	@mkdir -p build
@@ -61,6 +72,8 @@ lock: setup
 		--no-emit-find-links --no-header --all-extras pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
 		--no-emit-find-links --no-header pyproject.toml -o requirements-run.lock
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
+		--no-emit-find-links --no-header requirements-bench.in -o requirements-bench.lock
 
 clean:
-	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(BENCH) build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -5,7 +5,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -25,8 +25,14 @@ def settings_for(url: str) -> Settings:
 
 
 @asynccontextmanager
-async def process(url: str) -> AsyncIterator[tuple[str, int, float]]:
-    """Yield its address, its process id, and the seconds from start to ready."""
+async def process(
+    url: str, more: Mapping[str, str] | None = None
+) -> AsyncIterator[tuple[str, int, float]]:
+    """Yield its address, its process id, and the seconds from start to ready.
+
+    Args:
+        more: settings, by their full names.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -37,6 +43,7 @@ async def process(url: str) -> AsyncIterator[tuple[str, int, float]]:
         "PREAU_CONTROLLER": "benchmark",
         "PREAU_DPO_CONTACT": "benchmark",
         "PREAU_WEB_PORT": str(port),
+        **(more or {}),
     }
     began = time.perf_counter()
     running = await asyncio.create_subprocess_exec(
@@ -58,9 +65,9 @@ async def serving(url: str) -> AsyncIterator[str]:
         yield base
 
 
-async def start_and_memory(url: str) -> tuple[float, float]:
+async def start_and_memory(url: str, more: Mapping[str, str] | None = None) -> tuple[float, float]:
     """Seconds from start to ready, and MiB of memory when idle."""
-    async with process(url) as (_, pid, seconds):
+    async with process(url, more) as (_, pid, seconds):
         await asyncio.sleep(3)
         status = Path(f"/proc/{pid}/status").read_text()  # noqa: ASYNC240 (of the kernel)
         kilobytes = next(
