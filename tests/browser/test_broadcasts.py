@@ -147,6 +147,7 @@ async def test_what_is_cancelled_or_stopped_is_not_received(browser: Browser, de
     await say(secretary, "Un message pour rien.")
     await press(secretary, "Un événement")
     await press(secretary, "Tout le monde")
+    await heard(secretary, "Texte : Un message pour rien.")  # its own buttons, not those of another
     await press(secretary, "Voir l'aperçu")
     await heard(secretary, "personnes le recevront.")
     await press(secretary, "Envoyer")
