@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -16,23 +15,6 @@ from tests.bot_api.clients import refused, stock_bot
 @pytest.fixture(autouse=True)
 def timedeltas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PTB_TIMEDELTA", "1")
-
-
-@pytest.fixture
-async def api() -> AsyncIterator[BotApi]:
-    async with BotApi() as server:
-        yield server
-
-
-@pytest.fixture
-async def bot(api: BotApi) -> AsyncIterator[Bot]:
-    async with stock_bot(api) as made:
-        yield made
-
-
-@pytest.fixture
-def anna(api: BotApi) -> User:
-    return api.user("Anna", known=True)
 
 
 def ids(updates: tuple[Update, ...]) -> list[int]:

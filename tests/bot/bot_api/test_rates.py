@@ -1,6 +1,5 @@
 """The Bot API test server, asked by python-telegram-bot: the three rates."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -8,7 +7,6 @@ from telegram import Bot
 from telegram.error import RetryAfter
 
 from tests.bot_api import BotApi, Rates, User
-from tests.bot_api.clients import stock_bot
 
 
 class Hands:
@@ -24,23 +22,6 @@ class Hands:
 @pytest.fixture(autouse=True)
 def timedeltas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PTB_TIMEDELTA", "1")
-
-
-@pytest.fixture
-async def api() -> AsyncIterator[BotApi]:
-    async with BotApi() as server:
-        yield server
-
-
-@pytest.fixture
-async def bot(api: BotApi) -> AsyncIterator[Bot]:
-    async with stock_bot(api) as made:
-        yield made
-
-
-@pytest.fixture
-def anna(api: BotApi) -> User:
-    return api.user("Anna", known=True)
 
 
 async def test_one_a_second_in_a_chat(api: BotApi, bot: Bot, anna: User) -> None:

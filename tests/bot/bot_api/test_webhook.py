@@ -9,7 +9,6 @@ from telegram import Bot
 from telegram.error import Conflict
 
 from tests.bot_api import BotApi
-from tests.bot_api.clients import stock_bot
 
 
 class Hook:
@@ -38,18 +37,6 @@ class Hook:
         message = body["message"]
         self.taken.append((message["chat"]["id"], message["text"]))
         return web.Response()
-
-
-@pytest.fixture
-async def api() -> AsyncIterator[BotApi]:
-    async with BotApi() as server:
-        yield server
-
-
-@pytest.fixture
-async def bot(api: BotApi) -> AsyncIterator[Bot]:
-    async with stock_bot(api) as made:
-        yield made
 
 
 @pytest.fixture

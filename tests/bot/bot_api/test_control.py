@@ -13,7 +13,7 @@ from telegram import Bot
 from telegram.error import NetworkError, RetryAfter
 
 from tests.bot_api import BotApi
-from tests.bot_api.clients import keyboard, picture, stock_bot
+from tests.bot_api.clients import keyboard, picture
 from tests.bot_api.control import add_control
 from tests.bot_api.page import add_page
 
@@ -53,12 +53,6 @@ async def api() -> AsyncIterator[BotApi]:
     await server.open(more)
     yield server
     await server.close()
-
-
-@pytest.fixture
-async def bot(api: BotApi) -> AsyncIterator[Bot]:
-    async with stock_bot(api) as made:
-        yield made
 
 
 @pytest.fixture
