@@ -15,7 +15,9 @@ from tests.stage import Stage
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Those that run the whole service are not among the quick ones."""
     for item in items:
-        if "telegram" in item.path.parts and {"stage", "posted"} & set(item.fixturenames):  # type: ignore[attr-defined]
+        if not isinstance(item, pytest.Function) or "telegram" not in item.path.parts:
+            continue
+        if {"stage", "posted"} & set(item.fixturenames):
             item.add_marker(pytest.mark.servers)
 
 
