@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from telegram import (
@@ -10,7 +11,6 @@ from telegram import (
     InlineKeyboardMarkup,
     InputMediaDocument,
     InputMediaPhoto,
-    LinkPreviewOptions,
     Message,
 )
 from telegram.constants import ParseMode
@@ -18,6 +18,7 @@ from telegram.error import BadRequest, TelegramError
 
 from bot.markup import unbroken
 from bot.platforms.base import Call, SendFailed
+from bot.platforms.telegram import direct
 from bot.platforms.telegram.failures import failure, says
 from bot.platforms.telegram.uploads import Attached, FileGone, ReadFile, Source, Uploads
 from bot.platforms.telegram.wording import (
@@ -43,7 +44,8 @@ _ONLY_AS_DOCUMENT = (
     "voice_messages_forbidden",
     "restricted receiving of v",
 )
-_NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+_NO_PREVIEW = '{"is_disabled":true}'
+_TRUE = "true"
 
 
 class Calls:
@@ -78,26 +80,35 @@ class Calls:
 
     async def _send(self, call: Call) -> str:
         try:
-            messages = await self._send_in(call, call.body["files"])
+            files = call.body["files"]
+            return await (self._send_files(call, files) if files else self._send_text(call))
         except BadRequest as error:
             if not call.thread or not says(error, _NO_THREAD):
                 raise
             return await self._send(replace(call, thread=""))
         except FileGone as gone:
             return await self._send(_without(call, gone.file_id))
+
+    async def _send_text(self, call: Call) -> str:
+        said = await direct.call(
+            self.bot,
+            "sendMessage",
+            text=_text(call) or NOTHING,
+            reply_markup=_keyboard_json(call),
+            parse_mode=ParseMode.HTML,
+            link_preview_options=_NO_PREVIEW,
+            chat_id=call.chat,
+            message_thread_id=call.thread or None,
+            disable_notification=_TRUE if _is_silent(call) else None,
+            allow_paid_broadcast=_TRUE if self._is_paid(call) else None,
+        )
+        return str(said["message_id"])
+
+    async def _send_files(self, call: Call, files: list[list[Any]]) -> str:
+        messages = await self._send_in(call, files)
         return " ".join(str(message.message_id) for message in messages)
 
     async def _send_in(self, call: Call, files: list[list[Any]]) -> Sequence[Message]:
-        where = self._where(call)
-        if not files:
-            said = await self.bot.send_message(
-                text=_text(call) or NOTHING,
-                reply_markup=_keyboard(call),
-                parse_mode=ParseMode.HTML,
-                link_preview_options=_NO_PREVIEW,
-                **where,
-            )
-            return [said]
         if len(files) > 1:
             return await self._send_album(call, files)
         shown = _attached(files[0])
@@ -109,13 +120,16 @@ class Calls:
         return await self._send_file(call, replace(shown, kind=DOCUMENT))
 
     def _where(self, call: Call) -> dict[str, Any]:
-        """Where and how; each message of a broadcast is paid for, if more may go than is free."""
         return {
             "chat_id": call.chat,
             "message_thread_id": int(call.thread) if call.thread else None,
-            "disable_notification": call.silent or call.kind is Kind.broadcast or None,
-            "allow_paid_broadcast": (self.paid and call.kind is Kind.broadcast) or None,
+            "disable_notification": _is_silent(call) or None,
+            "allow_paid_broadcast": self._is_paid(call) or None,
         }
+
+    def _is_paid(self, call: Call) -> bool:
+        """Each message of a broadcast is paid for, if more may go than is free."""
+        return self.paid and call.kind is Kind.broadcast
 
     async def _send_file(self, call: Call, shown: Attached) -> Sequence[Message]:
         goes_with: dict[str, Any] = {
@@ -168,12 +182,14 @@ class Calls:
     async def _edit_one(self, call: Call, message: int, file: list[Any] | None) -> None:
         try:
             if file is None:
-                await self.bot.edit_message_text(
-                    _text(call) or NOTHING,
-                    call.chat,
-                    message,
+                await direct.call(
+                    self.bot,
+                    "editMessageText",
+                    text=_text(call) or NOTHING,
+                    chat_id=call.chat,
+                    message_id=str(message),
                     parse_mode=ParseMode.HTML,
-                    reply_markup=_keyboard(call),
+                    reply_markup=_keyboard_json(call),
                     link_preview_options=_NO_PREVIEW,
                 )
             elif kind_of(file[2]) == VOICE:  # which can't take the place of another file
@@ -233,13 +249,40 @@ class Calls:
                     await self.bot.edit_message_caption(chat, message)
 
 
+def _is_silent(call: Call) -> bool:
+    return call.silent or call.kind is Kind.broadcast
+
+
 def _text(call: Call) -> str:
-    return as_telegram(unbroken(call.body["markup"]))
+    return _written(call.body["markup"])
+
+
+@lru_cache(512)  # many read the same
+def _written(markup: str) -> str:
+    return as_telegram(unbroken(markup))
 
 
 def _keyboard(call: Call) -> InlineKeyboardMarkup | None:
-    rows, _ = keyboard(call.body["choices"])
+    return _buttons(_frozen(call))
+
+
+def _keyboard_json(call: Call) -> str | None:
+    return _buttons_json(_frozen(call))
+
+
+def _frozen(call: Call) -> tuple[tuple[str, ...], ...]:
+    return tuple(map(tuple, call.body["choices"]))
+
+
+def _buttons(choices: tuple[tuple[str, ...], ...]) -> InlineKeyboardMarkup | None:
+    rows, _ = keyboard(choices)
     return InlineKeyboardMarkup(rows) if rows else None
+
+
+@lru_cache(512)
+def _buttons_json(choices: tuple[tuple[str, ...], ...]) -> str | None:
+    buttons = _buttons(choices)
+    return buttons.to_json() if buttons else None
 
 
 def _attached(file: list[Any]) -> Attached:

@@ -11,6 +11,7 @@ from telegram.constants import ChatAction
 from telegram.error import RetryAfter, TelegramError
 
 from bot.pace import Pace
+from bot.platforms.telegram import direct
 from bot.platforms.telegram.failures import seconds
 from bot.platforms.telegram.updates import Arrival
 from bot.platforms.telegram.wording import plain_toast
@@ -45,8 +46,16 @@ class Hints:
         """Answer a press: with a toast, or an alert if it is long, or an address to open."""
         shown = plain_toast(text) if text else None
         alert = shown is not None and len(shown) > GLANCE
-        answer = self._bot.answer_callback_query(query, shown, show_alert=alert or None, url=url)
-        self._glance(answer)
+        self._glance(
+            direct.call(
+                self._bot,
+                "answerCallbackQuery",
+                callback_query_id=query,
+                text=shown,
+                show_alert="true" if alert else None,
+                url=url,
+            )
+        )
 
     def tell(self, arrival: Arrival, name: str) -> None:
         """Say why nothing was done: at a press, or in a private chat; not over and over."""

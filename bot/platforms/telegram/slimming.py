@@ -2,8 +2,10 @@
 
 from typing import Any
 
-# Of a message of ours that was sent, edited, pressed or replied to, nobody here reads these.
+# Of a message of ours that was sent, edited or replied to, nobody here reads these.
 _UNREAD = ("reply_markup", "entities", "caption_entities", "link_preview_options")
+# Of one that was pressed, only where it stands is read.
+_READ = ("message_id", "date", "chat", "message_thread_id", "is_topic_message")
 
 
 def slim(found: Any) -> Any:
@@ -12,7 +14,9 @@ def slim(found: Any) -> Any:
         if not isinstance(one, dict):
             continue
         _slim_message(one)
-        _slim_message(_in(_in(one, "callback_query"), "message"))
+        query = _in(one, "callback_query")
+        if pressed := _in(query, "message"):
+            query["message"] = {name: pressed[name] for name in _READ if name in pressed}
         _slim_message(_in(_in(one, "message"), "reply_to_message"))
     return found
 

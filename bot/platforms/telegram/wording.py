@@ -1,7 +1,7 @@
 """Bodies as the messages of Telegram: within its limits, with its tags and its keyboards."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -26,7 +26,7 @@ _BLANKS = re.compile(r"[ \t\n]+")  # a space that keeps words together stays
 _KINDS = {"image/jpeg": PHOTO, "image/png": PHOTO, "audio/ogg": VOICE}
 
 Body = dict[str, Any]
-Choices = list[list[str]]  # an action and a label each
+Choices = Sequence[Sequence[str]]  # an action and a label each
 
 
 def kind_of(media_type: str) -> str:

@@ -16,16 +16,18 @@ OURS = {
 }
 SLIM = {name: OURS[name] for name in ("message_id", "date", "chat", "text")}
 
+PLACE = {name: OURS[name] for name in ("message_id", "date", "chat")}
+
 
 def test_our_own_words_come_back_without_their_buttons() -> None:
     assert slim(dict(OURS)) == SLIM
     assert slim([dict(OURS)]) == [SLIM]
 
 
-def test_a_pressed_message_is_read_without_its_buttons() -> None:
+def test_of_a_pressed_message_only_its_place_is_read() -> None:
     press = {"id": "1", "from": {"id": 7}, "data": "a"}
     update = {"update_id": 3, "callback_query": {**press, "message": dict(OURS)}}
-    assert slim([update]) == [{"update_id": 3, "callback_query": {**press, "message": SLIM}}]
+    assert slim([update]) == [{"update_id": 3, "callback_query": {**press, "message": PLACE}}]
 
 
 def test_what_people_write_is_read_whole() -> None:

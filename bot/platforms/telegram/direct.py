@@ -1,0 +1,32 @@
+"""The calls that are made most, past the checks and copies that `telegram.Bot` makes of each.
+
+They go through the same transport, with the same errors and timeouts.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from telegram import Bot
+from telegram.request import RequestData
+
+
+@dataclass(frozen=True)
+class _Written:
+    """What our transport reads of a `RequestData`: here, parameters that are written already."""
+
+    json_parameters: Mapping[str, str]
+    contains_files = False
+
+
+async def call(bot: Bot, method: str, **parameters: str | None) -> Any:
+    """Call a method of the Bot API; return its result as it came.
+
+    Args:
+        parameters: as they are written; None is left out.
+
+    Raises:
+        telegram.error.TelegramError: as the same call of the bot would.
+    """
+    written = _Written({name: value for name, value in parameters.items() if value is not None})
+    return await bot.request.post(f"{bot.base_url}/{method}", cast(RequestData, written))
