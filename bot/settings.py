@@ -28,6 +28,8 @@ _POSTGRESQL = re.compile(r"(?:postgres|postgresql|postgresql\+psycopg)://(.*)", 
 _CREDENTIALS = re.compile(r"[^:/@]*(?::[^@]*)?")
 _SERVER = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\s:/?#@\[\]]*)(?::\d{1,5})?(?:[/?]\S*)?")
 
+_ALLOWED = re.compile(r"@[^\s:]+:[\w.:\[\]-]+|\.?[\w\[\]-][\w.:\[\]-]*")
+
 Network = IPv4Network | IPv6Network
 
 
@@ -144,6 +146,14 @@ def _of_headers(secret: SecretStr | None) -> SecretStr | None:
     return secret
 
 
+def _allowed(given: str) -> str:
+    """A server's name, a suffix at a dot, or an account, in small letters."""
+    name = given.strip().lower().removeprefix("*")
+    if not _ALLOWED.fullmatch(name):
+        raise ValueError("neither a server, nor a suffix such as .example.org, nor @user:server")
+    return name
+
+
 Words = Annotated[str | None, BeforeValidator(_blank_is_unset)]
 Secret = Annotated[SecretStr, BeforeValidator(_stripped)]
 
@@ -201,6 +211,29 @@ class Settings(BaseSettings):
     telegram_rate: float = Field(
         FREE_RATE, ge=1, le=1000, description="messages a second in all; more than 30 are paid for"
     )
+    matrix: bool = Field(True, description="whether Matrix is served, if its settings are there")
+    matrix_homeserver: Annotated[
+        str | None,
+        BeforeValidator(_blank_is_unset),
+        AfterValidator(lambda url: url and _without_slash(url)),
+    ] = Field(None, description="address of the homeserver, such as https://matrix.example.org")
+    matrix_user: Words = Field(None, description="account of Préau: @preau:example.org")
+    matrix_password: Annotated[Secret | None, BeforeValidator(_blank_is_unset)] = Field(
+        None, description="its password, for the first login and for a new device"
+    )
+    matrix_access_token: Annotated[Secret | None, BeforeValidator(_blank_is_unset)] = Field(
+        None, description="a token to use instead of a password, with its MATRIX_DEVICE_ID"
+    )
+    matrix_device_id: Words = Field(None, description="the device of MATRIX_ACCESS_TOKEN")
+    matrix_allowed_servers: Annotated[
+        list[Annotated[str, AfterValidator(_allowed)]], NoDecode, BeforeValidator(_listed)
+    ] = Field(
+        default_factory=list,
+        description="whose invitations are taken: servers, .suffixes or @accounts; empty: our own",
+    )
+    matrix_rate: Annotated[float | None, BeforeValidator(_blank_is_unset)] = Field(
+        None, gt=0, le=1000, description="messages a second in all; unset: learnt (Tchap: 1)"
+    )
     web_host: Annotated[str, BeforeValidator(_stripped)] = Field(
         "127.0.0.1", min_length=1, description="address on which the web chat listens"
     )
@@ -213,6 +246,10 @@ class Settings(BaseSettings):
     @property
     def serves_telegram(self) -> bool:
         return self.telegram and self.telegram_token is not None
+
+    @property
+    def serves_matrix(self) -> bool:
+        return self.matrix and self.matrix_homeserver is not None and self.matrix_user is not None
 
     @property
     def zone(self) -> ZoneInfo:
@@ -270,6 +307,10 @@ class Settings(BaseSettings):
                     "PREAU_TELEGRAM_WEBHOOK_URL: Telegram posts to https: only, "
                     "at the ports 443, 80, 88 and 8443"
                 )
+        if self.serves_matrix and not (self.matrix_password or self.matrix_access_token):
+            found.append("PREAU_MATRIX_PASSWORD or PREAU_MATRIX_ACCESS_TOKEN: one is needed")
+        if self.serves_matrix and self.matrix_access_token and not self.matrix_device_id:
+            found.append("PREAU_MATRIX_DEVICE_ID: needed with MATRIX_ACCESS_TOKEN")
         return found
 
     def warnings(self) -> list[str]:
@@ -287,6 +328,8 @@ class Settings(BaseSettings):
             found.append("TELEGRAM is false: Telegram is not served, although its token is there")
         if self.telegram_webhook_secret is not None and self.telegram_webhook_url is None:
             found.append("TELEGRAM_WEBHOOK_SECRET is not used without TELEGRAM_WEBHOOK_URL")
+        if self.matrix and (self.matrix_homeserver is None) != (self.matrix_user is None):
+            found.append("MATRIX_HOMESERVER and MATRIX_USER are not both set: Matrix is not served")
         return found + [_unknown(name) for name in _unknown_names()]
 
 
