@@ -91,7 +91,8 @@ class Sender:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._one_at_a_time = asyncio.Lock()
         self._renewed = time.monotonic()
-        self._recovered = self._closed = False
+        self.recovered = asyncio.Event()  # what another run had leased is ours
+        self._closed = False
         # While what was said before is not claimed yet: what is said now, and where.
         self._early: list[tuple[str, Errand]] | None = None
 
@@ -138,10 +139,11 @@ class Sender:
 
     async def _lease(self) -> None:
         """Take over what another run had leased; lease again what this one still holds."""
-        if not self._recovered:
+        if not self.recovered.is_set():
             # Nobody else sends from this database: what is leased was left by who is dead.
             await self.database.write(lambda store: store.deliveries.release_all(self.clock.now()))
-            self._recovered, self._early = True, []
+            self._early = []
+            self.recovered.set()
         held = [one for outbox in self.outboxes.values() for one in outbox.held]
         if held and time.monotonic() - self._renewed > RENEW:
             self._renewed = time.monotonic()

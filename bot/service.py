@@ -54,12 +54,18 @@ class Service:
     async def start(self) -> None:
         self._tasks = [asyncio.create_task(self.sender.run(), name="sender")]
         for platform in self.platforms.values():
-            run = platform.run(self.dispatcher)
+            run = self._run(platform)
             self._tasks.append(asyncio.create_task(run, name=platform.name))
         self.ticker.start()
 
+    async def _run(self, platform: Platform) -> None:
+        """Serve a platform; what another run left unsaid there goes before what is said now."""
+        await self.sender.recovered.wait()
+        await platform.run(self.dispatcher)
+
     async def deliver(self) -> None:
         """Send all that is due now, or as much of it as a slow platform takes for a while."""
+        await self.sender.recovered.wait()
         while await self.sender.send_due():
             pass
         await self.sender.settled(PATIENCE)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 
@@ -62,3 +63,35 @@ async def test_a_platform_that_fails_keeps_nobody_from_stopping(
         await stopping.wait()
     await stopping.stop()
     assert stopping.sender._closed
+
+
+class Attentive(Messenger):
+    """Tells when it began."""
+
+    began = False
+
+    async def run(self, receiver: Receiver) -> None:
+        self.began = True
+        await asyncio.Event().wait()
+
+
+async def test_nothing_is_received_before_what_another_run_left_is_taken_over(
+    settings: Settings, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform = Attentive()
+    begun = service(settings, db, platform)
+    write, may_write = db.write, asyncio.Event()
+
+    async def slow(work: Any) -> Any:
+        await may_write.wait()
+        return await write(work)
+
+    monkeypatch.setattr(db, "write", slow)
+    await begun.start()
+    await asyncio.sleep(0.05)
+    assert not platform.began
+    may_write.set()
+    await asyncio.wait_for(begun.sender.recovered.wait(), 5)
+    await asyncio.sleep(0.01)
+    assert platform.began
+    await begun.stop()
