@@ -5,11 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 BENCH := .venv-bench
+SYNAPSE := .venv-synapse
+JS := tests/homeserver/js
 ARGS ?=
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: setup demo demo-telegram test test-fast test-servers campaign bench lint format lock clean
+.PHONY: setup homeserver demo demo-telegram test test-fast test-servers test-matrix campaign bench \
+	lint format lock clean
 
 setup: $(STAMP)
 
@@ -32,19 +35,23 @@ demo-telegram: setup
 	@$(BIN)/python -m tests.bot_api --demo $(ARGS)
 
 # One run and one summary; tests/conftest.py puts those that need a server last.
-test: lint
+test: lint homeserver
 	$(PYTEST) --junit-xml=build/tests.xml $(ARGS)
 
 test-fast: setup
 	$(PYTEST) -m "not servers" --junit-xml=build/fast.xml $(ARGS)
 
-test-servers: setup
+test-servers: setup homeserver
 	$(PYTEST) -m servers --junit-xml=build/servers.xml $(ARGS)
 
-campaign: setup
+# Every journey on Matrix (some ten minutes); `make test` makes those that are marked `everywhere`.
+test-matrix: setup homeserver
+	$(PYTEST) tests/journeys --matrix-all -m matrix --junit-xml=build/matrix.xml $(ARGS)
+
+campaign: setup homeserver
 	$(BIN)/python -m campaigns $(ARGS)
 
-bench: setup $(BENCH)/.ready
+bench: setup homeserver $(BENCH)/.ready
 	$(BIN)/python -m benchmarks $(ARGS)
 
 # What Préau is only measured against: aiogram does not go with our pydantic.
@@ -52,6 +59,19 @@ $(BENCH)/.ready: requirements-bench.lock
 	@$(PYTHON) -m venv $(BENCH)
 	@$(BENCH)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $< \
 		&& touch $@ || { rm -rf $(BENCH); echo "aiogram 3 cannot be set up: its rows will be missing"; }
+
+# A real Matrix server and a second client of it, each apart: their pins and ours do not meet.
+homeserver: $(SYNAPSE)/.ready $(JS)/node_modules/.ready
+
+$(SYNAPSE)/.ready: requirements-synapse.lock
+	@echo "Setting up Synapse (about a minute, once)…"
+	@$(PYTHON) -m venv $(SYNAPSE)
+	@$(SYNAPSE)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
+	@touch $@
+
+$(JS)/node_modules/.ready: $(JS)/package-lock.json $(SYNAPSE)/.ready
+	@cd $(JS) && PATH="$(CURDIR)/$(SYNAPSE)/bin:$$PATH" npm ci --silent
+	@touch $@
 
 lint: setup
 	@mkdir -p build
@@ -74,6 +94,8 @@ lock: setup
 		--no-emit-find-links --no-header pyproject.toml -o requirements-run.lock
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
 		--no-emit-find-links --no-header requirements-bench.in -o requirements-bench.lock
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
+		--no-emit-find-links --no-header requirements-synapse.in -o requirements-synapse.lock
 
 clean:
-	rm -rf $(VENV) $(BENCH) build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(BENCH) $(SYNAPSE) $(JS)/node_modules build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

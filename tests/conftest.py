@@ -1,4 +1,23 @@
-"""Real parts for every test: a migrated database, a service, and people who say and press."""
+"""Real parts for every test: a migrated database, a service, and people who say and press.
+
+A test of Matrix asks for `synapse`, the worker's own homeserver, and makes its people on it:
+
+    def test_…(synapse: Synapse) -> None:
+        user_id, password = synapse.register("camille")  # @camille-1:home.test: never the same
+        client = AsyncClient(synapse.url, user_id)
+
+with people on it who have a client of their own (see `tests.homeserver.client`):
+
+    async def test_…(synapse: Synapse, node: Node) -> None:
+        async with Correspondent(synapse, "anna") as anna, JsCorrespondent(node, synapse) as jean:
+            room = await anna.direct(user_id)  # waits until the other has joined
+            question = await anna.say(room, "bonjour")
+            [event] = await anna.hear(room)
+
+Such a test is marked `servers` by itself. Whoever stops or restarts the server asks for
+`own_synapse` instead, and whoever wants Synapse's default rates for `strict_synapse`: each takes
+two seconds to start.
+"""
 
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -13,17 +32,29 @@ from bot.settings import Settings
 from storage import migrate
 from storage.database import Database
 from tests.compiled import Compiled
+from tests.homeserver import Node, NotInstalled, Synapse
 from tests.servers import NoServer, chromium, database, postgresql
 from tests.stage import Stage
 
 SECRET = "a secret of the tests, long enough to be taken"
 NOW = datetime(2027, 1, 11, 9, 0, tzinfo=UTC)  # a Monday
 
+MATRIX = {"synapse", "own_synapse", "strict_synapse", "node"}
+
 Copy = Callable[[], AbstractContextManager[str]]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--matrix-all", action="store_true", help="make every journey on Matrix as well"
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What needs no server fails first."""
+    for item in items:
+        if isinstance(item, pytest.Function) and MATRIX & set(item.fixturenames):
+            item.add_marker(pytest.mark.servers)
     items.sort(key=lambda item: item.get_closest_marker("servers") is not None)
 
 
@@ -35,6 +66,49 @@ def postgresql_server() -> Iterator[str]:
         except NoServer:
             pytest.skip("install PostgreSQL")
         yield url
+
+
+@contextmanager
+def _started(folder: Path, *, strict_rates: bool = False) -> Iterator[Synapse]:
+    try:
+        made = Synapse(folder, strict_rates=strict_rates)
+    except NotInstalled:
+        pytest.skip("run: make homeserver")
+    made.start()
+    yield made
+    made.stop(kill=True)
+
+
+@pytest.fixture(scope="session")
+def synapse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Synapse]:
+    """A Matrix homeserver with open rates, for all tests of this worker."""
+    with _started(tmp_path_factory.mktemp("synapse")) as made:
+        yield made
+
+
+@pytest.fixture
+def own_synapse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Synapse]:
+    """A Matrix homeserver for one test, which may stop it."""
+    with _started(tmp_path_factory.mktemp("synapse")) as made:
+        yield made
+
+
+@pytest.fixture
+def strict_synapse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Synapse]:
+    """A Matrix homeserver for one test, with the rates that Synapse has by default."""
+    with _started(tmp_path_factory.mktemp("synapse"), strict_rates=True) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def node() -> Iterator[Node]:
+    """The process of the clients of matrix-js-sdk."""
+    try:
+        made = Node()
+    except NotInstalled:
+        pytest.skip("run: make homeserver")
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")
