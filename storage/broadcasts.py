@@ -316,8 +316,13 @@ class Broadcasts:
         rows = [{"person_id": person_id, "kind": kind, "since": now} for kind in kinds]
         execute(self.session, insert_into(self.session, Mute).on_conflict_do_nothing(), rows)
 
-    def unmute(self, person_id: int, kinds: Iterable[BroadcastKind]) -> None:
+    def unmute(
+        self, person_id: int, kinds: Iterable[BroadcastKind], since: datetime | None = None
+    ) -> None:
+        """Send a person some kinds again; if `since` is given, those muted at that very moment."""
         mine = (Mute.person_id == person_id) & Mute.kind.in_(list(kinds))
+        if since is not None:
+            mine &= Mute.since == since
         self.session.execute(delete(Mute).where(mine))
 
     def is_muted(self, broadcast: Broadcast, person_id: int) -> bool:

@@ -1,8 +1,8 @@
 """What each conversation points to, the updates already applied, and the drafts of forms."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, cast
@@ -28,6 +28,7 @@ from storage.types import BlindIndex, Encrypted, EncryptedJSON, Instant, blind
 
 MOST_AWAITED = 5  # messages that a typed number may answer
 THROTTLE_WINDOW = timedelta(minutes=1)
+MOST_THREADS = 20  # in which somebody has a conversation of its own, of one chat
 
 
 class Update(Base):
@@ -50,7 +51,8 @@ class Conversation(Base):
     """One account in one chat and thread: its open form, and the messages that await a number.
 
     `awaiting` is a list of `[message, kind, title, [[action, label], …]]`, and of what `unsent`
-    makes. `kept` is what was said outside any form, joined.
+    makes. `kept` is what was said outside any form, joined by line ends; `kept_in` is a list of the
+    messages that it was said in and its length, `[[message, …], length]`, piece by piece.
     """
 
     __tablename__ = "conversations"
@@ -58,11 +60,12 @@ class Conversation(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     chat_id: Mapped[int] = mapped_column(ForeignKey("chats.id", ondelete="CASCADE"))
-    thread: Mapped[str] = mapped_column(String(80))
+    thread: Mapped[str] = mapped_column(String(255))
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
     form: Mapped[str | None] = mapped_column(String(40))
     awaiting: Mapped[list[Any]] = mapped_column(EncryptedJSON("conversations.awaiting"))
     kept: Mapped[str | None] = mapped_column(Encrypted("conversations.kept"))
+    kept_in: Mapped[list[Any] | None] = mapped_column(EncryptedJSON("conversations.kept_in"))
     window_started_at: Mapped[datetime] = mapped_column(Instant)
     window_count: Mapped[int]
 
@@ -123,7 +126,7 @@ class Context:
     """Who speaks and where, as one update needs it. Ids are those of the database.
 
     `last_event` and `last_message` are the chat's counters (see `storage.people.Chat`), `recent`
-    how many updates were counted in the current minute.
+    how many updates were counted in the current minute, in all threads of the chat.
     """
 
     conversation_id: int
@@ -141,7 +144,38 @@ class Context:
     form: str | None
     awaiting: list[Any]
     kept: str | None
+    kept_in: list[Any] | None
     recent: int = 0
+
+    def keep_said(self, said: str, messages: list[str]) -> None:
+        """Keep what was said outside any form, in some messages, after what was kept before."""
+        before = self.kept
+        known = [] if before is None else self.kept_in or []
+        self.kept = said if before is None else f"{before}\n{said}"
+        self.kept_in = [*known, [messages, len(said)]]
+
+    def forget_said_in(self, message: str) -> bool:
+        """Forget what of this was said in a message, or all if that cannot be told; whether any."""
+        if self.kept is None:
+            return False
+        pieces = _pieces(self.kept, self.kept_in or [])
+        left = [one for one in pieces if message not in one[0]]
+        if pieces and len(left) == len(pieces):
+            return False
+        self.kept = "\n".join(said for _, said in left) or None
+        self.kept_in = [[messages, len(said)] for messages, said in left]
+        return True
+
+
+def _pieces(kept: str, kept_in: list[Any]) -> list[tuple[list[str], str]]:
+    """What is kept, by the messages in which it was said; nothing if that is not known of all."""
+    if sum(length + 1 for _, length in kept_in) != len(kept) + 1:
+        return []
+    pieces, start = [], 0
+    for messages, length in kept_in:
+        pieces.append((messages, kept[start : start + length]))
+        start += length + 1
+    return pieces
 
 
 _find = (
@@ -167,6 +201,7 @@ _find = (
         Conversation.form,
         Conversation.awaiting,
         Conversation.kept,
+        Conversation.kept_in,
     )
     .join(Chat, Conversation.chat_id == Chat.id)
     .join(Account, Conversation.account_id == Account.id)
@@ -207,6 +242,7 @@ _keep = (
         form=bindparam("new_form"),
         awaiting=bindparam("new_awaiting"),
         kept=bindparam("new_kept"),
+        kept_in=bindparam("new_kept_in"),
         window_count=case(
             (_table.c.window_started_at <= bindparam("window"), 1),
             else_=_table.c.window_count + 1,
@@ -275,7 +311,11 @@ class Conversations:
     def find(
         self, places: Sequence[Place], now: datetime, *, lock: bool = True
     ) -> dict[Place, Context]:
-        """Load who speaks in some conversations in one statement, and lock their chats."""
+        """Load who speaks in some conversations in one statement, and lock their chats.
+
+        Who has begun conversations in too many threads of a chat goes on in the first of them,
+        which is that in no thread if there is one.
+        """
         chats = {
             "platforms": list({place.platform for place in places}),
             "chats": [place.chat for place in places],
@@ -284,13 +324,24 @@ class Conversations:
             execute(self.session, _lock, chats).all()
         senders = [place.sender for place in places]
         rows = execute(self.session, _find, {**chats, "senders": senders})
-        found = {}
+        threads: dict[Place, dict[str, Context]] = defaultdict(dict)
+        recent: Counter[Place] = Counter()
         for platform, chat, sender, thread, count, started_at, *known in rows:
-            context = Context(*known)
-            context.recent = count if started_at > now - THROTTLE_WINDOW else 0
-            found[Place(platform, chat, sender, thread)] = context
+            place = Place(platform, chat, sender, "")
+            threads[place][thread] = context = Context(*known)
+            recent[place] += count if started_at > now - THROTTLE_WINDOW else 0
             self._found.append(context)
-        return {place: found[place] for place in places if place in found}
+        found = {}
+        for place in places:
+            everywhere = replace(place, thread="")
+            begun = threads[everywhere]
+            thread = place.thread
+            if thread not in begun and len(begun) >= MOST_THREADS:
+                thread = min(begun)
+            if thread in begun:
+                found[place] = begun[thread]
+                found[place].recent = recent[everywhere]
+        return found
 
     def begin(self, chat: Chat, account: Account, thread: str, now: datetime) -> None:
         """Make the conversation if it is not there yet."""
@@ -316,6 +367,7 @@ class Conversations:
                 "new_form": context.form,
                 "new_awaiting": context.awaiting,
                 "new_kept": context.kept,
+                "new_kept_in": context.kept_in if context.kept is not None else None,
                 "window": window,
                 "moment": now,
             }
@@ -357,6 +409,10 @@ class Conversations:
             one.awaiting = left(one.chat_id, one.awaiting)
         self.session.flush()
 
+    def end_in(self, chat_id: int) -> None:
+        """Drop what was under way in a chat: what was open, kept or awaited. Drafts stay."""
+        self.session.execute(delete(Conversation).where(Conversation.chat_id == chat_id))
+
     def draft(self, person_id: int, form: str) -> dict[str, Any] | None:
         wanted = select(Draft.state).where(Draft.person_id == person_id, Draft.form == form)
         return self.session.execute(wanted).scalar()
@@ -386,7 +442,24 @@ class Conversations:
         """Drop what a person said outside any form, in all their conversations."""
         accounts = select(Account.id).where(Account.person_id == person_id)
         mine = update(Conversation).where(Conversation.account_id.in_(accounts))
-        self.session.execute(mine.values(kept=None))
+        self.session.execute(mine.values(kept=None, kept_in=None))
+
+    def withdraw(self, context: Context, message: str) -> bool:
+        """Forget what somebody said in a message, outside any form, in whatever thread of a chat.
+
+        Returns:
+            Whether any of it was kept.
+        """
+        where = context.chat_id, context.account_id
+        kept_there = [
+            one
+            for one in self._found
+            if (one.chat_id, one.account_id) == where and one.forget_said_in(message)
+        ]
+        for one in kept_there:
+            its = update(Conversation).where(Conversation.id == one.conversation_id)
+            self.session.execute(its.values(kept=one.kept, kept_in=one.kept_in))
+        return bool(kept_there)
 
     def forget_updates(self, before: datetime) -> None:
         """Drop the ids of updates too old to be redelivered."""
@@ -395,7 +468,7 @@ class Conversations:
     def forget_said(self, before: datetime) -> None:
         """Drop what was last said, and what awaits a number, in conversations silent since."""
         silent = update(Conversation).where(Conversation.window_started_at < before)
-        self.session.execute(silent.values(kept=None, awaiting=[]))
+        self.session.execute(silent.values(kept=None, kept_in=None, awaiting=[]))
 
     def forget_drafts(self, before: datetime) -> None:
         """Drop the drafts that nobody touched since a moment."""

@@ -44,9 +44,13 @@ class Belonging(StrEnum):
 
 
 class WorkingGroup(Base):
-    """A group that works for the committee. One on a theme alone bears the theme's name."""
+    """A group that works for the committee. One on a theme alone bears the theme's name.
+
+    `chat_id` is the chat group that it is tied to (see `storage.rooms`), which serves no other.
+    """
 
     __tablename__ = "working_groups"
+    __table_args__ = (UniqueConstraint("chat_id"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     theme: Mapped[Theme | None] = mapped_column(Named(Theme))
@@ -55,6 +59,7 @@ class WorkingGroup(Base):
     created_by: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
     created_at: Mapped[datetime] = mapped_column(Instant)
     closed_at: Mapped[datetime | None] = mapped_column(Instant)
+    chat_id: Mapped[int | None] = mapped_column(ForeignKey("chats.id", ondelete="SET NULL"))
 
 
 class Membership(Base):
@@ -226,7 +231,7 @@ class Groups:
     def close(self, group_id: int, now: datetime) -> bool:
         """Close a group: nobody leads it or waits for it any more. False if it was closed."""
         still = (WorkingGroup.id == group_id) & WorkingGroup.closed_at.is_(None)
-        closing = update(WorkingGroup).where(still).values(closed_at=now)
+        closing = update(WorkingGroup).where(still).values(closed_at=now, chat_id=None)
         if self.session.execute(closing.returning(WorkingGroup.id)).first() is None:
             return False
         self.session.execute(delete(Membership).where(_in(group_id, Belonging.asked)))

@@ -1,6 +1,6 @@
 """Updates that their platform gave away, and that take long to be applied: files, and pastes."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -74,6 +74,11 @@ class Inbox:
             .order_by(Held.id)
         )
         return [Waiting(*row) for row in self.session.execute(wanted)]
+
+    def some(self, ids: Collection[int]) -> list[Waiting]:
+        """Those that are still held of some, as they came, the oldest first."""
+        wanted = select(Held.id, Held.body, Held.received_at).where(Held.id.in_(ids))
+        return [Waiting(*row) for row in self.session.execute(wanted.order_by(Held.id))]
 
     def release(self, ids: Sequence[int]) -> None:
         """Drop what was applied."""

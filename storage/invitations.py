@@ -3,7 +3,7 @@
 from contextlib import suppress
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint, update
+from sqlalchemy import ColumnElement, ForeignKey, String, UniqueConstraint, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.base import Base
@@ -12,6 +12,9 @@ from storage.groups import GroupClosed, Groups, group_of
 from storage.organisations import MandateKind, Organisations
 from storage.sessions import new_code, tidy_code
 from storage.types import BlindIndex, Instant, Named
+
+MANDATES = (Role.delegate, Role.substitute)  # roles in which one speaks for an organisation
+IN_A_GROUP = (Role.chair, Role.rapporteur)  # roles that one has in a working group
 
 
 class Invitation(Base):
@@ -54,7 +57,7 @@ class Invitations:
         """
         if role is not None and uses != 1:
             raise ValueError("an invitation to a role serves once")
-        if role in (Role.delegate, Role.substitute) and organisation_id is None:
+        if role in MANDATES and organisation_id is None:
             raise ValueError("a delegate or substitute speaks for an organisation")
         code = new_code(16)
         self.session.add(
@@ -71,19 +74,25 @@ class Invitations:
         )
         return code
 
+    def waiting(self, typed: str, now: datetime) -> Invitation | None:
+        """The invitation of a code, if it still serves; it is not used."""
+        wanted = select(Invitation).where(_serves(typed, now))
+        return self.session.scalars(wanted).first()
+
     def redeem(self, typed: str, now: datetime) -> Invitation | None:
         """Use an invitation once; None if there is none, or it expired, or it was used up."""
         used = (
             update(Invitation)
-            .where(
-                Invitation.code == tidy_code(typed),
-                Invitation.uses_left > 0,
-                Invitation.expires_at > now,
-            )
+            .where(_serves(typed, now))
             .values(uses_left=Invitation.uses_left - 1)
             .returning(Invitation)
         )
         return self.session.scalars(used).first()
+
+    def revoke(self, typed: str, now: datetime) -> bool:
+        """Have an invitation serve nobody any more; whether it served until now."""
+        revoked = update(Invitation).where(_serves(typed, now)).values(uses_left=0)
+        return self.session.scalars(revoked.returning(Invitation.id)).first() is not None
 
     def renews(self, invitation: Invitation, person_id: int, now: datetime) -> bool:
         """Whether a person holds no role besides the one that an invitation gives."""
@@ -101,7 +110,7 @@ class Invitations:
         Whoever has a role in a group belongs to it, unless it was closed meanwhile.
         """
         role = invitation.role
-        if role in (Role.delegate, Role.substitute):
+        if role in MANDATES:
             assert invitation.organisation_id is not None
             kind = MandateKind(role)
             held = self.organisations.mandates_of(person_id, now)
@@ -118,3 +127,9 @@ class Invitations:
                 with suppress(GroupClosed):
                     self.groups.join(group_id, person_id, now, admitted=True)
         self.session.flush()
+
+
+def _serves(typed: str, now: datetime) -> ColumnElement[bool]:
+    """Whether a code was given to it, which can still be used."""
+    is_it = Invitation.code == tidy_code(typed)
+    return is_it & (Invitation.uses_left > 0) & (Invitation.expires_at > now)

@@ -158,6 +158,11 @@ class People:
         wanted = select(Chat).where(Chat.platform == platform, Chat.address_index == address)
         return self.session.scalars(wanted).one()
 
+    def direct_chats_of(self, account_id: int) -> list[Chat]:
+        """The direct chats of an account, the newest first."""
+        wanted = select(Chat).where(Chat.account_id == account_id).order_by(Chat.id.desc())
+        return list(self.session.scalars(wanted))
+
     def direct_chats(
         self, people: Sequence[int], platforms: Collection[str] | None = None
     ) -> dict[int, int]:
@@ -192,6 +197,11 @@ class People:
 
     def mark_chat(self, chat_id: int, state: ChatState) -> None:
         self.session.execute(update(Chat).where(Chat.id == chat_id).values(state=state))
+
+    def open_up(self, chat: Chat) -> None:
+        """Make a group of a direct chat: it belongs to nobody any more."""
+        chat.kind, chat.account_id = ChatKind.group, None
+        self.session.flush()
 
     def chat_at(self, platform: str, address: str) -> int | None:
         """The id of the chat at an address, if we know it."""

@@ -1,4 +1,7 @@
-"""The cards that stand in groups, and what each of them showed when it was last drawn."""
+"""Chat groups: the working group that each is tied to, and the cards that stand there.
+
+Of a card it is kept what it showed when it was last drawn.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,11 +19,14 @@ from storage.deliveries import (
     subject,
 )
 from storage.deliveries.notifying import ON_THEIR_WAY, STANDS
+from storage.groups import Groups, WorkingGroup
 from storage.meetings import Attendance, Meetings
 from storage.people import Chat, ChatState
 from storage.polls import Polls
+from storage.recommendations import Theme
 
 POLL, MEETING = "poll_card", "meeting_card"
+NOTICES = {POLL: ("polls.group_card", "poll"), MEETING: ("meetings.group_card", "meeting")}
 COUNTED = (Attendance.coming, Attendance.remotely, Attendance.maybe)
 OVER = "over"  # what is drawn once, and never again
 
@@ -66,18 +72,102 @@ _stands = (
     .exists()
 )
 _on_its_way = select(Delivery.id).where(_shows_it, Delivery.state.in_(ON_THEIR_WAY)).exists()
+_tied = (
+    select(WorkingGroup)
+    .join(Chat, Chat.id == WorkingGroup.chat_id)
+    .where(Chat.state == ChatState.active)
+)
 _left = select(Chat.id).where(Chat.state != ChatState.active)
 _quietly = {"synchronize_session": False}
 
 
+class RoomTaken(Exception):
+    """The chat is tied to another working group."""
+
+
 class Rooms:
     def __init__(
-        self, session: Session, deliveries: Deliveries, polls: Polls, meetings: Meetings
+        self,
+        session: Session,
+        deliveries: Deliveries,
+        polls: Polls,
+        meetings: Meetings,
+        groups: Groups,
     ) -> None:
         self.session = session
         self.deliveries = deliveries
         self.polls = polls
         self.meetings = meetings
+        self.groups = groups
+
+    def tie(self, group_id: int, chat_id: int) -> None:
+        """Tie a working group to a chat group, whose chat is locked, and to no other any more.
+
+        Raises:
+            GroupClosed: the working group is no more.
+            RoomTaken: the chat is tied to another one.
+        """
+        group = self.groups.lock(group_id, to_change=True)
+        if self.tied_to(chat_id) not in (None, group):
+            raise RoomTaken
+        group.chat_id = chat_id
+        self.session.flush()
+
+    def untie(self, group_id: int, chat_id: int) -> bool:
+        """Tie a working group to that chat no more; False if it was not."""
+        tied = (WorkingGroup.id == group_id) & (WorkingGroup.chat_id == chat_id)
+        untying = update(WorkingGroup).where(tied).values(chat_id=None)
+        return self.session.execute(untying.returning(WorkingGroup.id)).first() is not None
+
+    def tied_to(self, chat_id: int) -> WorkingGroup | None:
+        """The working group that a chat is tied to."""
+        wanted = select(WorkingGroup).where(WorkingGroup.chat_id == chat_id)
+        return self.session.scalars(wanted).first()
+
+    def of_group(self, group_id: int) -> int | None:
+        """The chat that a working group is tied to, unless it has us no more."""
+        wanted = _tied.where(WorkingGroup.id == group_id).with_only_columns(Chat.id)
+        return self.session.scalars(wanted).first()
+
+    def on_theme(self, theme: Theme) -> list[WorkingGroup]:
+        """The working groups on a theme that are tied to a chat which still has us."""
+        wanted = _tied.where(WorkingGroup.theme == theme, WorkingGroup.closed_at.is_(None))
+        return list(self.session.scalars(wanted.order_by(WorkingGroup.id)))
+
+    def follow(self, chat_id: int, to: int) -> None:
+        """Tie to another chat what was tied to one that goes on there.
+
+        Another working group that is tied there already stays so.
+        """
+        kept = to if self.tied_to(to) is None else None
+        moving = update(WorkingGroup).where(WorkingGroup.chat_id == chat_id)
+        self.session.execute(moving.values(chat_id=kept))
+
+    def post(
+        self,
+        chat_id: int,
+        noun: str,
+        number: int,
+        now: datetime,
+        *,
+        due_at: datetime | None = None,
+        expires_at: datetime,
+    ) -> None:
+        """Have the card of something new put into a group, once.
+
+        Its chat need not be locked: nobody else can show what this transaction makes.
+        """
+        if self.show(chat_id, noun, number, now):
+            name, argument = NOTICES[noun]
+            self.deliveries.tell(
+                chat_id,
+                name,
+                {argument: number},
+                now,
+                due_at=due_at,
+                expires_at=expires_at,
+                subject=subject(noun, number),
+            )
 
     def show(
         self, chat_id: int, noun: str, number: int, now: datetime, place: str | None = None

@@ -10,16 +10,17 @@ from sqlalchemy.orm import Session
 
 from storage.broadcasts import Broadcasts
 from storage.conversations import Conversations
-from storage.deliveries import Deliveries, Failure, Taken, subject
+from storage.deliveries import Deliveries, Failure, Sent, Taken, subject
 from storage.files import Files
 from storage.following import Following
 from storage.grants import Grants
 from storage.groups import Belonging, Groups
 from storage.inbox import Inbox
 from storage.invitations import Invitations
+from storage.matrix import Matrix
 from storage.meetings import Meetings
 from storage.organisations import Organisations
-from storage.people import ChatState, People, Person
+from storage.people import ChatKind, ChatState, People, Person
 from storage.polls import Polls
 from storage.recommendations import Recommendations
 from storage.reports import Report, Reports, ReportState
@@ -62,8 +63,9 @@ class Store:
         self.broadcasts = Broadcasts(session)
         self.following = Following(session)
         self.threads = Threads(session)
-        self.rooms = Rooms(session, self.deliveries, self.polls, self.meetings)
+        self.rooms = Rooms(session, self.deliveries, self.polls, self.meetings, self.groups)
         self.inbox = Inbox(session)
+        self.matrix = Matrix(session)
 
     def hold(self) -> None:
         """Keep at hand what is loaded, until the transaction ends; a session forgets it at once."""
@@ -85,6 +87,14 @@ class Store:
             self.session.expunge_all()
             connection.exec_driver_sql("ROLLBACK TO SAVEPOINT handler")
             raise
+
+    def note_sent(self, done: Sequence[Sent], now: datetime) -> None:
+        """Note what was sent; a native poll that came when voting was over ends at once."""
+        asking = [one.delivery_id for one in done if one.poll is not None]
+        over = self.polls.over(self.deliveries.balloted(asking)) if asking else []
+        self.deliveries.sent(done, now)
+        for poll_id in over:
+            self.deliveries.end_ballots(poll_id, now)
 
     def withdraw_report(self, report: Report, now: datetime) -> None:
         """Take a report back, and from every chat where its text was shown."""
@@ -119,11 +129,33 @@ class Store:
         if chat_id is not None:
             self.give_up_chat(chat_id, reason, now)
 
+    def open_up_chat(self, chat_id: int, now: datetime) -> None:
+        """A direct chat has other people in it: it is a group from now on.
+
+        What was to be said to its person may still be, in another chat of theirs.
+        """
+        chat = self.people.lock_chats({chat_id}).get(chat_id)
+        if chat is None or chat.kind is ChatKind.group:
+            return
+        person_id = self.people.of_chat(chat)
+        if self.people.direct_chats([person_id]).get(person_id) == chat_id:
+            self.deliveries.recall(person_id, now)
+        self.deliveries.end_private(chat_id, now)
+        self.conversations.end_in(chat_id)
+        self.people.open_up(chat)
+
+    def open_up_chat_at(self, platform: str, address: str, now: datetime) -> None:
+        """As `open_up_chat`, of the chat at an address, if we know it."""
+        chat_id = self.people.chat_at(platform, address)
+        if chat_id is not None:
+            self.open_up_chat(chat_id, now)
+
     def move_chat(self, platform: str, address: str, to: str, now: datetime) -> None:
         """Follow a chat to another address; if there was one already, all goes on there."""
         moved = self.people.move_chat(platform, address, to)
         if moved is not None and moved[0] != moved[1]:
             self.deliveries.move(*moved, now)
+            self.rooms.follow(*moved)
 
     def leave_group(self, group_id: int, person_id: int, now: datetime) -> Belonging | None:
         """Leave a group, and what one said about its meetings to come; say what one was."""

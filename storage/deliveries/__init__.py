@@ -28,6 +28,7 @@ from sqlalchemy.orm import Session, aliased
 
 from storage.base import execute
 from storage.conversations import Context
+from storage.deliveries.ballots import ballot_of
 from storage.deliveries.claiming import Claiming
 from storage.deliveries.marking import Marking
 from storage.deliveries.model import (
@@ -66,11 +67,12 @@ __all__ = [
     "Placed",
     "Sent",
     "Taken",
+    "ballot_of",
     "numbered",
     "subject",
 ]
 
-Taken = dict[int, set[str]]  # messages taken back, by chat
+Taken = dict[int, set[str]]  # messages taken back, and native polls, by chat
 DELETABLE = timedelta(hours=48)  # after which Telegram deletes no message of ours
 MOST_DELETED = 100  # a second is spent for each
 
@@ -207,7 +209,8 @@ class Deliveries(Claiming, Marking, Notifying, Queueing, Standing):
             self.session.execute(statement.execution_options(synchronize_session=False))
         self.taken_back = True
         if newest:
-            deleted = [Outgoing({}, Operation.delete, message) for message in newest]
+            gone = [*newest, *self.polls_under(chat_id, newest)]
+            deleted = [Outgoing({}, Operation.delete, message) for message in gone]
             self.add(chat_id, "", deleted, now, kind=Kind.notice)
             self.queued = True
         return on_page
@@ -223,6 +226,7 @@ class Deliveries(Claiming, Marking, Notifying, Queueing, Standing):
         wanted = (
             select(Delivery.message)
             .where(which, Delivery.message.is_not(None), ~deleted.exists())
+            .where(Delivery.operation != Operation.end)
             .group_by(Delivery.message)
             .order_by(func.max(Delivery.id).desc())
         )
@@ -259,12 +263,12 @@ class Deliveries(Claiming, Marking, Notifying, Queueing, Standing):
                 done_at=func.coalesce(Delivery.done_at, literal(now, Instant())),
             )
             .execution_options(synchronize_session=False)
-            .returning(Delivery.chat_id, Delivery.thread, Delivery.message)
+            .returning(Delivery.chat_id, Delivery.thread, Delivery.message, Delivery.poll)
         )
         places: dict[tuple[int, str], set[str]] = defaultdict(set)
-        for chat_id, thread, message in erased:
+        for chat_id, thread, message, poll in erased:
             if chat_id is not None and message is not None:
-                places[chat_id, thread].add(message)
+                places[chat_id, thread] |= {message} if poll is None else {message, poll}
         taken: Taken = defaultdict(set)
         for (chat_id, thread), messages in places.items():
             gone = [Outgoing({}, Operation.delete, message) for message in sorted(messages)]

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import (
+    Boolean,
     Integer,
     String,
     Table,
@@ -15,7 +16,6 @@ from sqlalchemy import (
     insert,
     literal,
     select,
-    true,
     update,
 )
 from sqlalchemy.orm import Session, aliased
@@ -59,7 +59,10 @@ _later = select(
 _begin = (
     update(_rows)
     .where(_ids, _held, _rows.c.notice_id.in_(LEAVING))
-    .values(calling=true(), leased_until=bindparam("until", type_=Instant()))
+    .values(
+        calling=bindparam("doubtful", type_=Boolean()),
+        leased_until=bindparam("until", type_=Instant()),
+    )
     .returning(_rows.c.id)
 )
 _still_held = select(_rows.c.id).where(_ids, _held)
@@ -72,6 +75,7 @@ _sent = (
         state=DeliveryState.sent,
         failure=None,
         message=bindparam("sent_as"),
+        poll=func.coalesce(bindparam("asked_as", type_=String()), _rows.c.poll),
         **_ended,
     )
 )
@@ -100,6 +104,15 @@ _fail_chat = (
     .where(_rows.c.chat_id == bindparam("chat"), _on_its_way)
     .values(state=DeliveryState.failed, failure=bindparam("reason"), **_ended)
 )
+_says = _rows.c.operation.in_((Operation.send, Operation.edit))
+_fail_private = (
+    update(_rows)
+    .where(_rows.c.chat_id == bindparam("chat"), _on_its_way, _says)
+    .values(state=DeliveryState.failed, failure=Failure.not_private, **_ended)
+)
+_blank_chat = (
+    update(_rows).where(_rows.c.chat_id == bindparam("chat"), ~_on_its_way).values(body={})
+)
 _other = aliased(Delivery)
 _move = (
     update(_rows)
@@ -121,10 +134,21 @@ _defer = (
     .where(_rows.c.id == bindparam("delivery"), _held)
     .values(attempts=_untried, **_put_back)
 )
+_no_words = literal(None, EncryptedJSON("deliveries.body"))
+_recall = (
+    update(_rows)
+    .where(
+        _rows.c.person_id == bindparam("person"),
+        _rows.c.chat_id.is_(None),
+        _held,
+        ~_rows.c.calling,
+    )
+    .values(attempts=_untried, body=_no_words, **_put_back)
+)
 _reword = (
     update(_rows)
     .where(_rows.c.id == bindparam("delivery"), _rows.c.notice_id.is_not(None))
-    .values(body=literal(None, EncryptedJSON("deliveries.body")))
+    .values(body=_no_words)
 )
 
 
@@ -132,6 +156,7 @@ class Marking:
     """The part of `Deliveries` that notes how it went. Its statements are built once."""
 
     session: Session
+    taken_back: bool
 
     def freeze(self, delivery_id: int, body: dict[str, Any], subject: str | None) -> None:
         """Keep the words of a claimed notice, so that it says the same if it is sent again."""
@@ -150,13 +175,18 @@ class Marking:
         """Which of some leased deliveries are still there, and were not taken back."""
         return set(execute(self.session, _still_held, {"ids": delivery_ids}).scalars())
 
-    def begin_calls(self, delivery_ids: Sequence[int], now: datetime) -> set[int]:
+    def begin_calls(
+        self, delivery_ids: Sequence[int], now: datetime, *, doubtful: bool = True
+    ) -> set[int]:
         """Note that a platform is about to be called for parts of broadcasts.
+
+        Args:
+            doubtful: if the process dies in the call, nobody knows whether they were sent.
 
         Returns:
             Those that are still wanted: held, of a broadcast that is leaving.
         """
-        given = {"ids": delivery_ids, "until": now + LEASE}
+        given = {"ids": delivery_ids, "until": now + LEASE, "doubtful": doubtful}
         return set(execute(self.session, _begin, given).scalars())
 
     def undo_calls(self, delivery_ids: Sequence[int]) -> None:
@@ -170,14 +200,17 @@ class Marking:
                 "delivery": one.delivery_id,
                 "chat": one.chat_id,
                 "sent_as": one.message,
+                "asked_as": one.poll,
                 "moment": now,
             }
             for one in done
         }
         execute(self.session, _sent, list(rows.values()))
         late = execute(self.session, _came_late, {"ids": list(rows)}).scalars().all()
-        for delivery in late:
-            execute(self.session, _delete_late, rows[delivery])
+        for row in (rows[delivery] for delivery in late):
+            for part in (row["sent_as"], row["asked_as"]):
+                if part is not None:
+                    execute(self.session, _delete_late, {**row, "sent_as": part})
 
     def failed(self, delivery_id: int, reason: Failure, now: datetime) -> None:
         self._mark(_fail, delivery_id, reason=reason, moment=now)
@@ -185,6 +218,20 @@ class Marking:
     def fail_chat(self, chat_id: int, reason: Failure, now: datetime) -> None:
         """End all that is on its way to a chat."""
         execute(self.session, _fail_chat, {"chat": chat_id, "reason": reason, "moment": now})
+
+    def end_private(self, chat_id: int, now: datetime) -> None:
+        """Say nothing more of what was to be said in a chat in private, and forget what was said.
+
+        What is to be deleted there still is, and what is to end there ends.
+        """
+        execute(self.session, _fail_private, {"chat": chat_id, "moment": now})
+        execute(self.session, _blank_chat, {"chat": chat_id})
+        self.taken_back = True
+
+    def recall(self, person_id: int, now: datetime) -> None:
+        """Put back what is held for a person and no platform is called for: it goes elsewhere."""
+        execute(self.session, _recall, {"person": person_id, "moment": now})
+        self.taken_back = True
 
     def move(self, chat_id: int, to: int, now: datetime) -> None:
         """Have what is on its way to a chat go to another, unless it is told the same already."""

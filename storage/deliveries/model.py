@@ -15,6 +15,7 @@ from storage.types import EncryptedJSON, Instant, Named
 WAITING = "state = 'waiting' AND kind <> 'broadcast'"
 WAITING_BROADCAST = "state = 'waiting' AND kind = 'broadcast'"
 LEASED = "state = 'sending'"
+HAS_POLL = "poll IS NOT NULL"
 HAS_SUBJECT = "subject IS NOT NULL"
 
 
@@ -24,9 +25,12 @@ def subject(noun: str, number: int) -> str:
 
 
 class Operation(StrEnum):
+    """`end`: a native poll takes no more answers."""
+
     send = "send"
     edit = "edit"
     delete = "delete"
+    end = "end"
 
 
 class DeliveryState(StrEnum):
@@ -58,6 +62,7 @@ class Failure(StrEnum):
     deleted = "deleted"  # the account is no more
     removed = "removed"  # from a group
     not_found = "not_found"  # the platform knows no such chat
+    not_private = "not_private"  # others are in what was a direct chat
     refused = "refused"
     unreachable = "unreachable"
     in_doubt = "in_doubt"
@@ -80,8 +85,10 @@ class Delivery(Base):
 
     `subject` names what it shows, if that may have to be taken back or redrawn: a report, a thread
     with the secretariat, a broadcast, a person, or a group whose people it names; `thread` is where
-    in a chat it is said. `calling`: a platform is about to be called for this part of a broadcast,
-    or is being called; if the process dies meanwhile, nobody knows whether it was sent.
+    in a chat it is said. `message` is its id on the platform, and `poll` that of the native poll
+    which stands under it, or which ends. `calling`: a platform is about to be called for this part
+    of a broadcast, or is being called; if the process dies meanwhile, nobody knows whether it was
+    sent.
     """
 
     __tablename__ = "deliveries"
@@ -95,6 +102,13 @@ class Delivery(Base):
             "subject",
             sqlite_where=text(HAS_SUBJECT),
             postgresql_where=text(HAS_SUBJECT),
+        ),
+        Index(
+            "ix_deliveries_poll",
+            "chat_id",
+            "poll",
+            sqlite_where=text(HAS_POLL),
+            postgresql_where=text(HAS_POLL),
         ),
         Index(None, "done_at"),
         Index(
@@ -126,7 +140,7 @@ class Delivery(Base):
     notice_id: Mapped[int | None] = mapped_column(ForeignKey("notices.id"))
     person_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
     chat_id: Mapped[int | None] = mapped_column(ForeignKey("chats.id", ondelete="CASCADE"))
-    thread: Mapped[str] = mapped_column(String(80), default="")
+    thread: Mapped[str] = mapped_column(String(255), default="")
     kind: Mapped[Kind] = mapped_column(Named(Kind))
     operation: Mapped[Operation] = mapped_column(Named(Operation))
     state: Mapped[DeliveryState] = mapped_column(Named(DeliveryState))
@@ -137,7 +151,8 @@ class Delivery(Base):
     calling: Mapped[bool] = mapped_column(default=False, server_default=false())
     failure: Mapped[Failure | None] = mapped_column(Named(Failure))
     body: Mapped[dict[str, Any] | None] = mapped_column(EncryptedJSON("deliveries.body"))
-    message: Mapped[str | None] = mapped_column(String(120))
+    message: Mapped[str | None] = mapped_column(String(255))
+    poll: Mapped[str | None] = mapped_column(String(255))
     event: Mapped[int | None]
     done_at: Mapped[datetime | None] = mapped_column(Instant)
     subject: Mapped[str | None] = mapped_column(String(40))
@@ -208,11 +223,16 @@ class Claimed:
 
 @dataclass(frozen=True)
 class Sent:
-    """A delivery that a platform took: the chat it went to, and its message there."""
+    """A delivery that a platform took: the chat it went to, and its message there.
+
+    Attributes:
+        poll: the native poll under it.
+    """
 
     delivery_id: int
     chat_id: int
     message: str
+    poll: str | None = None
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,38 @@ class Notifying:
         self.session.execute(statement.on_conflict_do_nothing())
         self.queued = True
 
+    def tell(
+        self,
+        chat_id: int,
+        name: str,
+        arguments: dict[str, Any],
+        now: datetime,
+        *,
+        due_at: datetime | None = None,
+        expires_at: datetime | None = None,
+        subject: str | None = None,
+    ) -> None:
+        """Say one thing in one chat, whoever is there.
+
+        Args:
+            expires_at: after it, the message would make no sense and is not sent.
+            subject: what it shows, if it may have to be taken back or redrawn.
+        """
+        self.session.add(
+            Delivery(
+                notice_id=self.announce(name, arguments, now),
+                chat_id=chat_id,
+                kind=Kind.notice,
+                operation=Operation.send,
+                state=DeliveryState.waiting,
+                due_at=due_at or now,
+                expires_at=expires_at,
+                subject=subject,
+            )
+        )
+        self.session.flush()
+        self.queued = True
+
     def redraw(self, name: str, arguments: dict[str, Any], subject: str, now: datetime) -> None:
         """Edit the newest message of each chat that shows a subject: one notice, one statement.
 

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
+from storage.deliveries.ballots import Ballots
 from storage.deliveries.model import Delivery, Operation
 
 Body = dict[str, Any]
 
+LOOKED_AT = 10  # messages that a number may choose from
 
-class Standing:
+
+class Standing(Ballots):
     """The part of `Deliveries` that looks at what was said."""
-
-    session: Session
 
     def standing(self, chat_id: int, delivery_ids: Sequence[int]) -> list[Body]:
         """The messages that some deliveries made, as they are now, each once, in order.
@@ -43,15 +43,41 @@ class Standing:
         return self.session.execute(wanted).first() is not None
 
     def choices_of(self, chat_id: int, message: str) -> list[list[str]]:
-        """The choices, as actions and labels, of a message that stands in a chat."""
-        body = self._newest(chat_id, {message}).get(message)
+        """The choices, as actions and labels, of a message that stands in a chat.
+
+        Args:
+            message: the platform's id of it, or of the native poll under it.
+        """
+        said = self._above(chat_id, message) or message
+        body = self._newest(chat_id, {said}).get(said)
         return list((body or {}).get("choices", ()))
+
+    def offered(self, chat_id: int) -> list[list[list[str]]]:
+        """The choices of each of the last messages of a chat that offer any, the newest first."""
+        last = (
+            select(Delivery.message)
+            .where(
+                Delivery.chat_id == chat_id,
+                Delivery.operation == Operation.send,
+                Delivery.message.is_not(None),
+            )
+            .order_by(Delivery.id.desc())
+            .limit(LOOKED_AT)
+        )
+        messages = [message for message in self.session.scalars(last) if message is not None]
+        newest = self._newest(chat_id, set(messages))
+        bodies = [newest.get(message) or {} for message in messages]
+        return [body["choices"] for body in bodies if body.get("choices")]
 
     def _newest(self, chat_id: int, messages: set[str]) -> dict[str, Body | None]:
         """What each of some messages says by now; None for one that was deleted."""
         wanted = (
             select(Delivery.message, Delivery.operation, Delivery.body)
-            .where(Delivery.chat_id == chat_id, Delivery.message.in_(messages))
+            .where(
+                Delivery.chat_id == chat_id,
+                Delivery.message.in_(messages),
+                Delivery.body.is_not(None),  # else it is still to be worded
+            )
             .order_by(Delivery.id)
         )
         return {

@@ -1,6 +1,6 @@
 """Polls, electors and ballots: one ballot per elector, whoever casts it and from where."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -275,6 +275,20 @@ class Polls(Casting, Counting):
             poll.cancelled_at = now
             self.session.flush()
         return poll
+
+    def over(self, poll_ids: Collection[int]) -> list[int]:
+        """Which of some polls are closed; none of the others closes before this transaction ends.
+
+        Their rows are locked, in the order of their ids.
+        """
+        wanted = (
+            select(Poll.id, Poll.closed_at)
+            .where(Poll.id.in_(poll_ids))
+            .order_by(Poll.id)
+            .with_for_update(read=True)
+        )
+        locked = self.session.execute(wanted).all()
+        return [poll_id for poll_id, closed_at in locked if closed_at is not None]
 
     def announce(self, poll_id: int, now: datetime) -> Poll | None:
         """Mark a result as told; None if it was told already, or there is none to tell."""

@@ -22,11 +22,16 @@ def test_an_update_is_held_once_until_it_is_released(db: Database) -> None:
     assert first is not None
     assert again is None
     assert other is not None
+    assert second is not None
     waiting = db.read_now(lambda store: store.inbox.waiting("telegram"))
     assert [(one.id, one.body, one.received_at) for one in waiting] == [
         (first, BODY, NOW),
         (second, {}, NOW),
     ]
+    some = db.read_now(lambda store: store.inbox.some({second, first, 99}))
+    assert some == waiting
+    assert db.read_now(lambda store: store.inbox.some([second])) == waiting[1:]
+    assert db.read_now(lambda store: store.inbox.some([])) == []
     db.write_now(lambda store: store.inbox.release([first]))
     left = db.read_now(lambda store: store.inbox.waiting("telegram"))
     assert [one.id for one in left] == [second]
