@@ -4,13 +4,13 @@ It only asks, and never for updates: that would end the poll of whoever receives
 """
 
 import asyncio
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from telegram import User, WebhookInfo
 from telegram.error import InvalidToken, TelegramError
 
+from bot.platforms.seen import Seen
 from bot.platforms.telegram.bots import make_bot
 from bot.platforms.telegram.menus import missing_menus
 from bot.platforms.telegram.updates import ALLOWED
@@ -20,14 +20,6 @@ from bot.settings import FREE_RATE, Settings
 PATIENCE = 5.0  # seconds for all of it
 RECENT = timedelta(hours=1)  # a webhook that failed since may fail still
 LONGEST_SHOWN = 200  # characters of what Telegram says
-
-
-@dataclass
-class Seen:
-    """What keeps Telegram from working, and what else is worth a line."""
-
-    problems: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
 
 def examine(settings: Settings, *, serving: bool) -> Seen:

@@ -43,6 +43,8 @@ class Telegram:
 
     name = PLATFORM
     keeps_page = False
+    shows_buttons = True
+    knows_repeats = False
 
     def __init__(self, settings: Settings, database: Database, clock: Clock) -> None:
         self.settings = settings

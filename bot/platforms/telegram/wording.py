@@ -9,7 +9,7 @@ from markupsafe import escape
 from telegram import InlineKeyboardButton
 
 from bot.markup import as_plain, clean
-from bot.platforms.telegram.runs import cut, plain, read, units, write
+from bot.runs import cut, plain, read, units, write
 
 LONGEST_TEXT = 4096  # UTF-16 code units, once its tags are read
 LONGEST_CAPTION = 1024

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bot.platforms.seen import Seen
 from bot.platforms.telegram import doctor
 from bot.platforms.telegram.bots import make_bot
 from bot.platforms.telegram.menus import set_menus
@@ -34,7 +35,7 @@ def posted(api: BotApi, **more: Any) -> Settings:
     return served(api, telegram_webhook_url=HERE, telegram_webhook_secret=SECRET, **more)
 
 
-def look(settings: Settings, *, serving: bool = False) -> Coroutine[Any, Any, doctor.Seen]:
+def look(settings: Settings, *, serving: bool = False) -> Coroutine[Any, Any, Seen]:
     return doctor.look(settings, datetime.now(UTC), serving=serving)
 
 

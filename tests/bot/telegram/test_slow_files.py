@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from bot import dispatcher, photos
 from bot.attachments import Attachments
-from bot.platforms.telegram import files
+from bot.platforms import fetching
 from bot.settings import Settings
 from storage.conversations import Draft
 from storage.database import Database
@@ -128,13 +128,13 @@ async def test_few_files_are_fetched_at_once_and_messages_wait_for_none(
     for someone in people:
         someone.user.send_photo(SMALL)
     await asyncio.sleep(0.2)
-    assert downloads.now == files.AT_ONCE
+    assert downloads.now == fetching.AT_ONCE
     began, count = time.monotonic(), len(other.user.chat.from_bot)
     other.user.say("menu")
     await wait_for(lambda: len(other.user.chat.from_bot) > count)
     assert time.monotonic() - began < 0.4
     await people[0].look()
-    assert downloads.most == files.AT_ONCE
+    assert downloads.most == fetching.AT_ONCE
     assert downloads.all == 7
     assert all("Photo gardée" in one.user.chat.newest.text for one in people)
 
@@ -201,7 +201,7 @@ async def test_a_file_that_comes_too_slowly_is_given_up(
             await asyncio.sleep(0.05)
 
     downloads.instead = drip
-    monkeypatch.setattr(files, "PATIENCE", 0.5)
+    monkeypatch.setattr(fetching, "WHOLE", 0.5)
     someone = await asked(stage)
     someone.user.send_photo(SMALL)
     someone.user.say(STORY)
