@@ -1,0 +1,1 @@
+"""Matrix: matrix-nio, with a loop, a store and a signed device of our own."""

@@ -1,0 +1,37 @@
+"""What a homeserver has to tell before we can go on: it is waited for."""
+
+import asyncio
+from typing import Any
+from urllib.parse import quote
+
+from bot.platforms.matrix.client import Client, ServerRefused, Unreachable
+from bot.platforms.matrix.login import TOKEN_GONE
+
+AGAIN = 2.0  # seconds at least before it is asked again
+
+
+async def insist(client: Client, path: str) -> dict[str, Any]:
+    """What it answers to a GET, however long it is away.
+
+    Raises:
+        ServerRefused: it will never tell.
+    """
+    while True:
+        wait = 0.0
+        try:
+            return await client.ask("GET", path)
+        except Unreachable as error:
+            wait = error.wait
+        except ServerRefused as refused:
+            if refused.errcode not in TOKEN_GONE:  # else we log in again
+                raise
+        await asyncio.sleep(max(wait, AGAIN))
+
+
+async def is_by_us(client: Client, room_id: str, event_id: str) -> bool:
+    """Whether it is us who said something in a room."""
+    path = f"/rooms/{quote(room_id, safe='')}/event/{quote(event_id, safe='')}"
+    try:
+        return bool((await insist(client, path)).get("sender") == client.user_id)
+    except ServerRefused:  # there is no such thing, or we may not see it
+        return False
