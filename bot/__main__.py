@@ -44,7 +44,10 @@ from storage.database import Database, NotMigrated
 if TYPE_CHECKING:  # each loads a library of its own, which only some need
     from aiohttp import web
 
+    from bot.platforms.matrix.platform import Matrix
     from bot.platforms.telegram.platform import Telegram
+
+    Called = Telegram | Matrix
 
 app = typer.Typer(
     add_completion=False,
@@ -178,16 +181,21 @@ def _serve(
     asyncio.run(main())
 
 
-def _called(settings: Settings, database: Database, clock: Clock) -> "list[Telegram]":
+def _called(settings: Settings, database: Database, clock: Clock) -> "list[Called]":
     """The platforms that have to be called, and whose settings are there."""
-    if not settings.serves_telegram:
-        return []
-    from bot.platforms.telegram.platform import Telegram
+    called: list[Called] = []
+    if settings.serves_telegram:
+        from bot.platforms.telegram.platform import Telegram
 
-    return [Telegram(settings, database, clock)]
+        called.append(Telegram(settings, database, clock))
+    if settings.serves_matrix:
+        from bot.platforms.matrix.platform import Matrix
+
+        called.append(Matrix(settings, database, clock))
+    return called
 
 
-def _routes(called: "Sequence[Telegram]") -> "list[web.RouteDef]":
+def _routes(called: "Sequence[Called]") -> "list[web.RouteDef]":
     """What platforms post to, on our own HTTP server."""
     return [route for platform in called for route in platform.routes()]
 
@@ -237,6 +245,7 @@ def demo(
         telegram=telegram is not None,  # never the bot that `run` serves
         telegram_token="1:demo",  # noqa: S106 (of a server for tests)
         telegram_webhook_url=None,
+        matrix=False,
         **({} if telegram is None else {"telegram_api_url": telegram}),
     )
     key = None if is_loopback_host(settings.web_host) else secrets.token_urlsafe(12)

@@ -4,6 +4,8 @@ import errno
 import ipaddress
 import socket
 
+from bot.settings import Settings
+
 
 class NoAddress(Exception):
     """A name that has no address."""
@@ -11,6 +13,11 @@ class NoAddress(Exception):
 
 class NotFree(Exception):
     """An address on which nothing can listen now."""
+
+
+def of_page(settings: Settings) -> str:
+    """The address at which people reach the web chat."""
+    return settings.public_url or on_network(settings.web_host, settings.web_port)
 
 
 def is_loopback_host(host: str) -> bool:

@@ -1,17 +1,20 @@
 """What is said among others, in a group: little is done there, and nothing private is said."""
 
+import re
 from collections import deque
 from datetime import datetime, timedelta
 
 from bot import routing
 from bot.messages import Label, Refused, Reply, Request
-from bot.routing import CHOICES, COMMANDS, OPENS_PRIVATELY
+from bot.routing import CHOICES, COMMANDS, OPENS_PRIVATELY, Route
 from storage.store import Store
 
 GREETING = "people.in_group"
 MINUTE = timedelta(minutes=1)
 MOST_A_MINUTE = 8  # said to a group because somebody typed something; it takes twenty in all
 MOST_GROUPS = 1000
+MOST_CODES = 20  # of one message
+CODE = re.compile(r"\b(?:[A-Z0-9]{4}-){3}[A-Z0-9]{4}\b", re.IGNORECASE)  # of an invitation
 
 
 class Restraint:
@@ -40,14 +43,20 @@ class Restraint:
 def among(request: Request, store: Store) -> list[Reply]:
     """Answer one update of a group: to who asked, unless a reply says that it is for all.
 
-    What a person presses is done for that person; what they type that cannot be done among others
-    leads them to their own chat.
+    What a person presses, or chooses by its number, is done for that person; what they type that
+    cannot be done among others leads them to their own chat.
     """
     incoming = request.incoming
     if incoming.joined:
         return [hello()]
-    if incoming.choice is not None:
-        return [to_one(reply) for reply in _pressed(incoming.choice, request, store)]
+    if incoming.withdraws is not None:
+        return []
+    burnt = burn_codes(request.text, store, request.now)
+    if burnt is not None:
+        return [burnt]
+    chosen = incoming.choice if incoming.choice is not None else _numbered(request, store)
+    if chosen is not None:
+        return [to_one(reply) for reply in _chosen(chosen, request, store)]
     name, _ = routing.command_in(request.text)
     if name is None or not COMMANDS[name].in_groups:
         return [hello()]
@@ -56,15 +65,57 @@ def among(request: Request, store: Store) -> list[Reply]:
     ]
 
 
+def burn_codes(text: str, store: Store, now: datetime) -> Reply | None:
+    """Revoke the invitations whose codes everybody has read; None if there are none that serve."""
+    burnt = [store.invitations.revoke(code, now) for code in CODE.findall(text)[:MOST_CODES]]
+    return Reply("people.code_burnt", to_all=True) if any(burnt) else None
+
+
 def hello() -> Reply:
     """What Préau does in a group, and the way to one's own chat with it."""
     ways: list[tuple[str, Label | str]] = [(OPENS_PRIVATELY, "people.open_private")]
     return Reply(GREETING, choices=ways, to_all=True)
 
 
-def _pressed(action: str, request: Request, store: Store) -> list[Reply]:
+def _numbered(request: Request, store: Store) -> str | None:
+    """The action that a number chooses, if it is one: among others it is marked, or a reply.
+
+    A reply chooses from the message of ours that it is to; else it is from the newest one in which
+    anything can be chosen among others.
+
+    Raises:
+        Refused: there is no such choice, or it is not made where everybody reads it.
+    """
+    replied, is_marked = request.incoming.replied, request.text[:1] in routing.MARKS
+    digits = request.text[1:] if is_marked else request.text
+    if not (digits.isascii() and digits.isdigit()) or not (is_marked or replied):
+        return None
+    chat_id = request.context.chat_id
+    if replied is not None:
+        choices = store.deliveries.choices_of(chat_id, replied)
+    else:
+        offered = store.deliveries.offered(chat_id)
+        choices = next((one for one in offered if any(_route(action) for action, _ in one)), [])
+    if not choices:
+        return None
+    position = int(digits[:6]) - 1
+    if not 0 <= position < len(choices):
+        raise Refused("people.no_such_number")
+    action = choices[position][0]
+    route = _route(action)
+    if route is None or route.secret:
+        raise Refused("people.not_in_group")
+    return action
+
+
+def _route(action: str) -> Route | None:
+    """What an action does, if it may be done among others."""
     route = CHOICES.get(action.partition(":")[0])
-    if route is None or not route.in_groups:
+    return route if route is not None and route.in_groups else None
+
+
+def _chosen(action: str, request: Request, store: Store) -> list[Reply]:
+    if _route(action) is None:
         raise Refused("people.not_in_group")
     return _list(routing.act(action, request, store))
 

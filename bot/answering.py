@@ -78,7 +78,8 @@ class Answering:
     ) -> Answer:
         """What a group is told because of somebody whom we do not know."""
         answer = Answer(incoming, chat_id, updates, None, outcome=Outcome(Seen.new, stranger=True))
-        if incoming.choice is None and self.allows(incoming, reply, incoming.received_at):
+        is_said = incoming.choice is None and incoming.withdraws is None
+        if is_said and self.allows(incoming, reply, incoming.received_at):
             body = render(reply, texts_for(self.settings.language, self.settings.zone))
             answer.outgoing.append(Outgoing(body))
         return answer

@@ -59,7 +59,8 @@ class Calling:
 
         def note(store: Store) -> set[int]:
             now = self.clock.now()
-            wanted = store.deliveries.begin_calls(ids, now)
+            doubtful = not self.platform.knows_repeats
+            wanted = store.deliveries.begin_calls(ids, now, doubtful=doubtful)
             store.deliveries.defer([(one, now) for one in ids if one not in wanted])
             return wanted
 
@@ -141,11 +142,14 @@ class Calling:
 
     async def sent(self, errand: Errand, message: str) -> None:
         """Note that it was sent; several notes share a commit."""
-        done = Sent(errand.delivery_id, errand.chat_id, message)
+        poll = ""
+        if errand.call.asks:
+            message, _, poll = message.partition(" ")
+        done = Sent(errand.delivery_id, errand.chat_id, message, poll or None)
         await _until_done(lambda: self.database.write_with_others(self._note_sent, done))
 
     def _note_sent(self, store: Store, done: list[Sent]) -> list[None]:
-        store.deliveries.sent(done, self.clock.now())
+        store.note_sent(done, self.clock.now())
         return [None for _ in done]
 
     async def failed(
@@ -159,7 +163,8 @@ class Calling:
         Returns:
             Those behind it that can go on, and after how many seconds the others come back.
         """
-        if failure.reason in GIVEN_UP and failure.moved_to is None:
+        is_closed = failure.reason in GIVEN_UP or failure.reason is Failure.not_private
+        if is_closed and failure.moved_to is None:
             await self._write(lambda store, now: _give_up(store, errand, failure, behind, now))
             self.woken()
             return [], 0.0
@@ -171,7 +176,8 @@ class Calling:
             await self._write(lambda store, now: self._follow(store, errand, address, behind, now))
             self.woken()
             return [], 0.0
-        if is_over or (failure.reason is Failure.in_doubt and errand.kind is Kind.broadcast):
+        is_doubtful = failure.reason is Failure.in_doubt and not self.platform.knows_repeats
+        if is_over or (is_doubtful and errand.kind is Kind.broadcast):
             await self._write(
                 lambda store, now: store.deliveries.failed(errand.delivery_id, failure.reason, now)
             )
@@ -215,8 +221,15 @@ def _put_back(
 def _give_up(
     store: Store, errand: Errand, failure: SendFailed, behind: Sequence[Errand], now: datetime
 ) -> None:
-    """Write no more to a chat; what is for a person, not for the chat, may go elsewhere."""
-    store.give_up_chat(errand.chat_id, failure.reason, now)
+    """Write no more to a chat, or nothing private if others are in it.
+
+    What is for a person, not for the chat, may go elsewhere.
+    """
+    if failure.reason is Failure.not_private:
+        store.open_up_chat(errand.chat_id, now)
+        store.deliveries.defer([(one.delivery_id, now) for one in (errand, *behind)])
+    else:
+        store.give_up_chat(errand.chat_id, failure.reason, now)
     people = [one for one in (errand, *behind) if one.person_id is not None]
     others = store.people.direct_chats([one.person_id for one in people if one.person_id])
     for one in people:

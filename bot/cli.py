@@ -98,8 +98,9 @@ def log_to_stderr(least: int = logging.INFO) -> None:
     """One JSON object a line, of this level and above."""
     logging.basicConfig(level=max(least, logging.WARNING), stream=sys.stderr)
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a tick skipped is no news
-    # It would log what was said: updates that cannot be read even as critical.
-    logging.getLogger("telegram").setLevel(logging.CRITICAL + 1)
+    # They would log what was said: what cannot be read, even as critical.
+    for name in ("telegram", "nio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     for name in ("asyncio", "aiohttp.server"):
         logging.getLogger(name).addFilter(Rarely())
     structlog.configure(

@@ -1,9 +1,11 @@
 """One update of one conversation: the open form, a command, a choice, a number, or free words."""
 
 from collections.abc import Callable
+from typing import Any
 
 from bot import routing
 from bot.among import among
+from bot.answering import REPLY
 from bot.attachments import FileKind
 from bot.forms import Given, Open
 from bot.forms.buttons import open_form
@@ -39,6 +41,8 @@ def _in_private(request: Request, store: Store) -> list[Reply]:
         return _replies(routing.act(incoming.choice, request, store), request, store)
     if incoming.edits is not None:
         return _replies(_edited(incoming.edits, request, store), request, store)
+    if incoming.withdraws is not None:
+        return _replies(_withdrawn(incoming.withdraws, request, store), request, store)
     if _is_new(request, store):
         return _welcomed(request, store)
     return _said(request, store)
@@ -83,11 +87,33 @@ def _welcomed(request: Request, store: Store) -> list[Reply]:
 
 
 def _edited(message: str, request: Request, store: Store) -> routing.Answer:
-    """An earlier message was edited: it counts if it is an answer in the form that is open."""
-    filling = Filling.open_in(request, store)
-    if filling is None or not filling.form.who(request):
-        return None
-    return filling.revise(message, request.text)
+    """An earlier message was edited: it counts if it is an answer in a draft.
+
+    Matrix does not say in which thread it stands, so that its form may be open in another.
+    """
+    drafts = [draft.form for draft in store.conversations.drafts_of(request.person)]
+    for key in sorted(drafts, key=lambda one: one != request.context.form):
+        filling = Filling.open_in(request, store, key)
+        if filling is None or not filling.form.who(request):
+            continue
+        answer = filling.revise(message, request.text)
+        if answer is not None:
+            return answer
+    return None
+
+
+def _withdrawn(message: str, request: Request, store: Store) -> routing.Answer:
+    """An earlier message was taken back: it leaves all that is kept, and is asked for if open."""
+    again = None
+    if store.conversations.withdraw(request.context, message):
+        store.erased = True
+    for key in [draft.form for draft in store.conversations.drafts_of(request.person)]:
+        filling = Filling.open_in(request, store, key)
+        if filling is None or not filling.withdraw(message):
+            continue
+        if key == request.context.form and filling.form.who(request):
+            again = filling.ask()
+    return again
 
 
 def _follow(link: str, request: Request, store: Store) -> routing.Answer:
@@ -164,9 +190,10 @@ def _answer(command: str | None, request: Request, store: Store) -> routing.Answ
         if not request.text:
             return filling.ask(problem)
         filling.note = problem.words if problem else filling.note
-    typed, asked = request.text, filling.asked
-    is_position = typed.isascii() and typed.isdigit() and not typed.startswith("0")
-    action = (filling.at(typed) if is_position else None) or filling.named(typed)
+    typed, asked, action = request.text, filling.asked, None
+    if typed.isascii() and typed.isdigit() and not typed.startswith("0"):
+        action = _in_between(typed, filling, store) or filling.at(typed)
+    action = action or filling.named(typed)
     if action is None and not (asked is not None and asked.free) and not filling.takes(typed):
         if command is not None and _leaves(command, request):
             return _command(command, request, store)
@@ -174,6 +201,18 @@ def _answer(command: str | None, request: Request, store: Store) -> routing.Answ
         if action is None and filling.goes_on(typed):
             return filling.go_on(typed)
     return routing.act(action, request, store) if action else filling.take(Given(text=typed))
+
+
+def _in_between(digits: str, filling: Filling, store: Store) -> str | None:
+    """The action that a number chooses in what was answered since the form last asked anything."""
+    request, position = filling.request, int(digits[:6]) - 1
+    replies = [entry for entry in request.context.awaiting if entry[1] == REPLY]
+    asked = [action for action, _ in (*filling.offered, *filling.ways)]
+    for _, actions in _offered(replies[-1:], request, store):
+        offered = [action for action, _ in actions]
+        if offered != asked and position < len(offered):
+            return offered[position]
+    return None
 
 
 def _leaves(command: str, request: Request) -> bool:
@@ -218,7 +257,12 @@ def _label_of_last(request: Request, store: Store) -> str | None:
 
 def _awaiting(request: Request, store: Store) -> list[tuple[str, list[list[str]]]]:
     """The messages that a number may answer: how each begins, and what it offers."""
-    awaiting = request.context.awaiting
+    return _offered(request.context.awaiting, request, store)
+
+
+def _offered(
+    awaiting: list[Any], request: Request, store: Store
+) -> list[tuple[str, list[list[str]]]]:
     found = [(said, actions) for message, _, said, actions in awaiting if message[:1] != UNSENT]
     numbers = [int(message[1:]) for message, *_ in awaiting if message[:1] == UNSENT]
     bodies = store.deliveries.standing(request.context.chat_id, numbers) if numbers else []
@@ -256,7 +300,8 @@ def _stray(request: Request, store: Store) -> Reply:
     if before:
         choices.insert(-1, ("people.forget_kept", "people.forget_kept"))
     if len(kept) <= AT_MOST_KEPT:
-        request.context.kept = kept
+        said_in = [piece[0] for piece in request.incoming.stands_in]
+        request.context.keep_said(said, said_in)
         return Reply("people.stray", beginning=beginning(kept), choices=choices)
     if before is None:
         raise Refused("forms.too_long", length=len(said), at_most=AT_MOST_KEPT)

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy.exc import OperationalError
 
 from bot import pdf, voice
-from bot.among import hello, to_one
+from bot.among import burn_codes, hello, to_one
 from bot.answering import Answer, Answering
 from bot.attachments import FileKind
 from bot.clock import Clock
@@ -113,6 +113,19 @@ class Dispatcher:
             update,
             lambda store: store.move_chat(platform, chat, address, self.clock.now()),
         )
+
+    async def opened_up(
+        self, platform: str, chat: str, update_id: str, received_at: datetime
+    ) -> None:
+        """A direct chat has other people in it now; an update says it, which counts once."""
+        update = Applied(_id(platform, chat, update_id), "opened up", received_at)
+        await self._once(
+            platform,
+            chat,
+            update,
+            lambda store: store.open_up_chat_at(platform, chat, self.clock.now()),
+        )
+        self.woken()
 
     async def _once(
         self, platform: str, chat: str, update: Applied, do: Callable[[Store], None]
@@ -246,12 +259,14 @@ class Dispatcher:
         chat = store.people.chat(incoming.platform, incoming.chat, ChatKind.group)
         if chat.state is not ChatState.active:
             store.people.mark_chat(chat.id, ChatState.active)
-        return self.answering.to_strangers(hello(), incoming, chat.id, updates)
+        reply = burn_codes(incoming.text or "", store, self.clock.now()) or hello()
+        return self.answering.to_strangers(reply, incoming, chat.id, updates)
 
     def _request(
         self, store: Store, incoming: Incoming, context: Context, now: datetime
     ) -> Request:
-        stay = not self.platforms[incoming.platform].keeps_page
+        platform = self.platforms[incoming.platform]
+        stay = platform.shows_buttons and not platform.keeps_page
         return Request(incoming, context, now, self.settings, store, buttons_stay=stay)
 
     def _together(self, store: Store, requests: Sequence[Request]) -> dict[Request, Reply]:
@@ -312,7 +327,7 @@ class Dispatcher:
     def _replies(self, store: Store, request: Request) -> list[Reply]:
         """What is answered; what the handler changed is undone if it refuses or fails."""
         context, incoming = request.context, request.incoming
-        before = (context.form, list(context.awaiting), context.kept)
+        before = (context.form, list(context.awaiting), context.kept, context.kept_in)
         try:
             with store.savepoint():
                 files = [(photo, "image/jpeg") for photo in incoming.photos]
@@ -331,7 +346,7 @@ class Dispatcher:
             reference = new_reference()
             log.exception("update failed", reference=reference, platform=incoming.platform)
             reply = Reply("people.failed", reference=reference)
-        context.form, context.awaiting, context.kept = before
+        context.form, context.awaiting, context.kept, context.kept_in = before
         return [to_one(reply) if request.in_group else reply]
 
     def _tell(self, store: Store, incoming: Incoming, reference: str) -> Outcome:

@@ -5,26 +5,32 @@ It looks and changes nothing: it makes no file, and opens the database for readi
 
 import os
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import SecretStr
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from bot.addresses import NoAddress, NotFree, check_free, on_this_machine
 from bot.cli import why_not_opened
+from bot.platforms.seen import Seen
 from bot.settings import Settings, SettingsRefused, load_what_can_be
 from storage import migrate
 from storage.database import NotMigrated
 from storage.keys import KeyRefused, Keyring, WrappedKey
+from storage.store import Store
 
 PATIENCE = 2  # seconds
+NOT_OPENED = (NotMigrated, migrate.NewerDatabase, KeyRefused, DatabaseError)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,9 @@ class Findings:
 
 
 def examine() -> Findings:
-    """Look at the settings, the database, the folders, the port and Telegram; change nothing.
+    """Look at the settings, the database, the folders, the port, Telegram and Matrix.
+
+    Nothing is changed.
 
     Raises:
         SettingsRefused: `.env` cannot be read at all.
@@ -58,10 +66,7 @@ def examine() -> Findings:
                 notes.append(f"preau serves port {settings.web_port} now")
             else:
                 problems.append(str(error))
-    if settings.serves_telegram:
-        from bot.platforms.telegram.doctor import examine as examine_telegram
-
-        seen = examine_telegram(settings, serving=serving)
+    for seen in _platforms(settings, refused, serving=serving):
         problems += seen.problems
         notes += seen.notes
     lines = ["Settings (PREAU_…):"]
@@ -124,16 +129,58 @@ def _problems_of_database(settings: Settings) -> list[str]:
                 _open_keys(connection, secrets)
             else:
                 problems.append(why_not_opened(NotMigrated()))
-    except (NotMigrated, migrate.NewerDatabase, KeyRefused, DatabaseError) as error:
+    except NOT_OPENED as error:
         problems.append(why_not_opened(error))
     return problems
 
 
-def _open_keys(connection: Connection, secrets: list[str]) -> None:
+def _platforms(settings: Settings, refused: Collection[str], *, serving: bool) -> list[Seen]:
+    """What those platforms say that are called."""
+    seen = []
+    if settings.serves_telegram:
+        from bot.platforms.telegram.doctor import examine as examine_telegram
+
+        seen.append(examine_telegram(settings, serving=serving))
+    if settings.serves_matrix:
+        from bot.platforms.matrix.doctor import Kept, kept_in
+        from bot.platforms.matrix.doctor import examine as examine_matrix
+
+        kept = None if "database_url" in refused else _found(settings, kept_in, Kept())
+        seen.append(examine_matrix(settings, kept, serving=serving))
+    return seen
+
+
+def _found(settings: Settings, work: Callable[[Store], T], nothing: T) -> T | None:
+    """What `work` finds in the database.
+
+    Returns:
+        `nothing`, if the database was not served yet; None if it cannot be read, which is told
+        elsewhere.
+    """
+    try:
+        secrets = settings.secrets()
+        with _looked_at(settings) as connection:
+            if not migrate.is_current(connection):
+                return None
+            keyring = _open_keys(connection, secrets)
+            if keyring is None:
+                return nothing
+            connection.dialect.preau_keyring = keyring  # type: ignore[attr-defined]
+            with Session(connection) as session:
+                return work(Store(session))
+    except (SettingsRefused, *NOT_OPENED):
+        return None
+
+
+def _open_keys(connection: Connection, secrets: list[str]) -> Keyring | None:
+    """The keys of the database; None if there are none yet, for they are made at the first start.
+
+    Raises:
+        KeyRefused: no secret opens them.
+    """
     rows = connection.execute(text("SELECT purpose, version, sealed FROM keys"))
     kept = [WrappedKey(*row) for row in rows]
-    if secrets and kept:  # new keys are made at the first start
-        Keyring.open(secrets, kept)
+    return Keyring.open(secrets, kept) if secrets and kept else None
 
 
 @contextmanager

@@ -8,18 +8,17 @@ from typing import Annotated
 
 import typer
 
-from bot.addresses import on_network
+from bot.addresses import of_page
 from bot.cli import Misused, opened
 from bot.clock import Clock
 from bot.settings import Settings, load
 from storage.grants import Role
 from storage.groups import scope_of
+from storage.invitations import IN_A_GROUP, MANDATES
 from storage.store import Store
 
 PATIENCE = 5.0  # seconds for Telegram to say what our bot is called
 LONGEST_SHOWN = 40  # characters of a number that is none
-MANDATES = (Role.delegate, Role.substitute)
-IN_A_GROUP = (Role.chair, Role.rapporteur)
 
 
 def invite(
@@ -60,8 +59,7 @@ def invite(
 
     with opened(settings) as database:
         code = database.write_now(make)
-    base = settings.public_url or on_network(settings.web_host, settings.web_port)
-    links = {"web": f"{base}/#code={code}"}
+    links = {"web": f"{of_page(settings)}/#code={code}"}
     name = _on_telegram(settings)
     if name is not None:
         links["telegram"] = f"https://t.me/{name}?start=invitation-{code}"

@@ -27,9 +27,11 @@ class Incoming:
         said_as: the platform's own id of the message in which it was said.
         replied: the message it was a reply to, if that one was ours.
         edits: the earlier message of the same person whose words it changes.
+        withdraws: the earlier message of the same person that was taken back.
         more: what came with it: the pieces of a long paste, or the rest of an album.
         pieces: each message in which its words stand, with these and their glue.
         text: what was said.
+        files_in: the message in which each of its files came, if these are several messages.
         glue: what stands between its text and that of the next piece.
         choice: the action string of the button that was pressed; untrusted.
         message: the message that was pressed, if any.
@@ -57,8 +59,10 @@ class Incoming:
     said_as: str | None = None
     replied: str | None = None
     edits: str | None = None
+    withdraws: str | None = None
     more: "tuple[Incoming, ...]" = ()
     pieces: tuple[tuple[str, str, str], ...] = ()
+    files_in: tuple[str | None, ...] = ()
     text: str | None = None
     glue: str = "\n"
     choice: str | None = None
@@ -92,6 +96,11 @@ class Incoming:
             about=troubled.about if troubled else {},
             more=(),
             pieces=tuple((said, text, glue) for said, text, glue in standing if said and text),
+            files_in=(
+                *(one.said_as for one in whole for _ in one.photos),
+                *(one.said_as for one in whole for _ in one.documents),
+                *(one.said_as for one in whole for _ in one.voices),
+            ),
         )
 
     @property
@@ -100,6 +109,12 @@ class Incoming:
         if self.pieces:
             return [list(piece) for piece in self.pieces]
         return [[self.said_as, self.text, self.glue]] if self.said_as and self.text else []
+
+    @property
+    def brought_in(self) -> list[str | None]:
+        """The message in which each file came, if it has an id: photos, documents, then voices."""
+        count = len(self.photos) + len(self.documents) + len(self.voices)
+        return list(self.files_in) or [self.said_as] * count
 
 
 @dataclass(frozen=True)
@@ -161,6 +176,8 @@ class Reply:
         shows: the `subject` that this shows, if it may have to be taken back or redrawn.
         to_all: in a group, it is said to everybody; else only to who asked, as far as the platform
             can.
+        ballot: its choices that begin with `polls.vote` are one native poll where the platform has
+            them; this is what it asks.
         arguments: the message's arguments.
     """
 
@@ -177,6 +194,7 @@ class Reply:
         forget_from: int | None = None,
         shows: str | None = None,
         to_all: bool = False,
+        ballot: Label | None = None,
         **arguments: Any,
     ) -> None:
         self.words = None if name is None else Words(name, arguments)
@@ -188,6 +206,7 @@ class Reply:
         self.forget_from = forget_from
         self.shows = shows
         self.to_all = to_all
+        self.ballot = ballot
 
 
 def _label(label: Label | str) -> Label:
@@ -209,7 +228,7 @@ class Request:
     """One update as a handler sees it: who asks what, and when. `files` came with it, stored.
 
     Args:
-        buttons_stay: buttons stay under the messages of this platform until these are changed.
+        buttons_stay: there are buttons, which stay under a message until it is changed.
     """
 
     def __init__(

@@ -20,17 +20,21 @@ def texts_for(language: str, zone: ZoneInfo) -> Texts:
 def render(reply: Reply, texts: Texts) -> dict[str, Any]:
     """The body of a message: canonical markup, plain text, choices and files.
 
-    A platform that shows no buttons numbers the choices itself.
+    A platform that shows no buttons numbers the choices itself. Where it has native polls, `ballot`
+    says what one asks.
     """
     assert reply.words is not None
     markup = texts.markup(reply.words.name, reply.words.arguments)
-    return {
+    body: dict[str, Any] = {
         "markup": markup,
         "choices": [
             [choice.action, texts.label(choice.label)[:LONGEST_LABEL]] for choice in reply.choices
         ],
         "files": [[file.file_id, texts.label(file.name), file.media_type] for file in reply.files],
     }
+    if reply.ballot is not None:
+        body["ballot"] = {"question": texts.label(reply.ballot)}
+    return body
 
 
 def title(body: dict[str, Any]) -> str:

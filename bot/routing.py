@@ -58,7 +58,8 @@ class Route:
 
     `in_groups` says that it may be used among others, where everybody sees what is answered to all;
     `leads` is the link by which who cannot do so finds the same in their own chat; `together` does
-    at once what several people ask at the same moment (see `act_together`).
+    at once what several people ask at the same moment (see `act_together`). `secret` says that it
+    is never typed among others, who would read it.
     """
 
     handler: Handler
@@ -67,6 +68,7 @@ class Route:
     in_groups: bool = False
     leads: str = ""
     together: "Together | None" = None
+    secret: bool = False
 
     def check(self, request: Request) -> None:
         if not self.who(request):
@@ -89,6 +91,7 @@ class Recipient:
         return self.person
 
 
+MARKS = ("/", "!")  # what a command begins with where it has to be told from other words
 OPENS_PRIVATELY = "link:"  # the action of a button that leads to one's own chat; a link may follow
 
 COMMANDS: dict[str, Route] = {}
@@ -115,11 +118,12 @@ def choice(
     in_groups: bool = False,
     leads: str = "",
     together: "Together | None" = None,
+    secret: bool = False,
 ) -> Callable[[H], H]:
     """Declare what an action does. Each argument is read by its own strict function."""
 
     def declare(handler: H) -> H:
-        CHOICES[name] = Route(handler, who, arguments, in_groups, leads, together)
+        CHOICES[name] = Route(handler, who, arguments, in_groups, leads, together, secret)
         return handler
 
     return declare
@@ -283,7 +287,7 @@ def command_in(text: str) -> tuple[str | None, bool]:
 
     The words for going back, skipping, cancelling and help are commands too.
     """
-    marked = text[:1] in ("/", "!")
+    marked = text[:1] in MARKS
     return words().get(normalise(text)), marked
 
 

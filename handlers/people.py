@@ -19,7 +19,8 @@ COMES_FOR = {
     Role.delegate: ("polls",),
     Role.substitute: ("polls",),
 }
-WORK = ("review", "threads", "draft", "poll", "meeting", "broadcast")  # of the secretariat
+# What the secretariat does.
+WORK = ("review", "threads", "draft", "poll", "meeting", "broadcast", "invite")
 
 
 def _command(text: str) -> str:

@@ -48,6 +48,7 @@ def announce(store: Store, now: datetime, drawn: dict[int, bytes]) -> None:
         poll.chart_id = store.files.add(picture, "image/png", now)
         store.session.flush()
         count = Count.of(poll, store, now).kept()
+        store.deliveries.end_ballots(poll_id, now)
         store.deliveries.notify(
             "polls.result",
             {"poll": poll_id, "count": count},

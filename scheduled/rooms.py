@@ -3,11 +3,10 @@
 from datetime import datetime
 
 from bot.ticker import Job
-from storage.rooms import MEETING, POLL, Redrawing
+from storage.rooms import NOTICES, Redrawing
 from storage.store import Store
 
 REDRAW = 5.0  # seconds: twelve times a minute at most, where a group takes twenty messages
-NOTICES = {POLL: ("polls.group_card", "poll"), MEETING: ("meetings.group_card", "meeting")}
 
 
 def jobs() -> list[Job]:

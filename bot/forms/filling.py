@@ -1,13 +1,14 @@
 """A form being filled in one conversation: what is asked, understood and kept, and its buttons."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
 from bot import routing, voice
+from bot.answering import REPLY
 from bot.forms import REVIEW, Field, Form, Given, LongText, Photos, Problem, State
-from bot.forms.sources import Sources, edited, followed, joined
+from bot.forms.sources import Piece, Sources, edited, followed, joined, withdrawn
 from bot.messages import Attachment, Label, Reply, Request, Words
 from bot.rendering import texts_for
 from bot.routing import FORMS, form_action
@@ -157,7 +158,10 @@ class Filling:
         return self.request.buttons_stay and self.request.incoming.choice is not None
 
     def revise(self, message: str, text: str) -> routing.Answer:
-        """Take the new words of a message that answered a question; others change nothing here."""
+        """Take the new words of a message that answered a question; others change nothing here.
+
+        What comes next is asked where the form is open.
+        """
         found = edited(self.state.sources, message, text)
         field = self.form.field(found[0]) if found else None
         if found is None or field is None:
@@ -172,7 +176,48 @@ class Filling:
             return self.ask(problem)
         understood = field.understood(given, state.answers.get(name)) if given.text else None
         self.note = understood or Words("forms.revised", {"name": called})
-        return self.go(replace(state, sources={**self.state.sources, name: pieces}))
+        state = replace(state, sources={**self.state.sources, name: pieces})
+        is_open = self.key == self.request.context.form
+        if is_open or self.form.halt(state.answers) is not None:
+            return self.go(state)
+        self.state = state
+        self._save()
+        return Reply("forms.revised", name=called)
+
+    def withdraw(self, message: str) -> bool:
+        """Take out of the draft what stood in a message that was taken back; whether any did."""
+        before = self.state
+        self._withdraw_photos(message)
+        found = withdrawn(self.state.sources, message)
+        if found is not None:
+            name, pieces = found
+            self.state = self._left_of(name, pieces)
+            self.note = Words("forms.withdrawn", {"name": Words(f"{self.form.noun}.{name}_name")})
+        if self.state is before:
+            return False
+        self._save()
+        self.store.erased = True
+        return True
+
+    def _left_of(self, name: str, pieces: Sequence[Piece]) -> State:
+        """The state with what is left of an answer, if that is one; else it is asked again."""
+        if pieces:
+            try:
+                state = self.form.revise(self.state, name, self._meant(name, joined(pieces)))
+            except Problem:
+                pass
+            else:
+                return replace(state, sources={**self.state.sources, name: pieces})
+        return self.form.withdraw(self.state, name)
+
+    def _withdraw_photos(self, message: str) -> None:
+        field, files = self.form.photos, self.state.files
+        kept = (self.state.answers.get(field.name) if field else None) or ()
+        gone = [one for one in kept if files.get(str(one)) == message]
+        if gone:
+            self.state = self.form.withdraw_photos(self.state, gone)
+            self.store.files.drop(gone)
+            self.note = Words("forms.file_withdrawn")
 
     def _meant(self, name: str, typed: str) -> Given:
         """What typed words are to a question: a choice by its number or its label, or words."""
@@ -239,7 +284,10 @@ class Filling:
         if field is None or (incoming.voices and not field.voices):
             self.store.files.drop(list(files))
             return Problem("forms.no_voice" if incoming.voices else "forms.no_photo")
+        came = zip(files, incoming.brought_in, strict=True)
+        known = {str(file_id): message for file_id, message in came if message is not None}
         self.state, surplus = self.form.add_photos(self.state, files)
+        self.state = replace(self.state, files={**self.state.files, **known})
         self.keep()
         self.store.files.drop(surplus)
         if surplus:
@@ -307,10 +355,13 @@ class Filling:
 
     def keep(self) -> None:
         """Keep the draft; the form is the one that is open."""
+        self._save()
+        self.request.context.form = self.key
+
+    def _save(self) -> None:
         self.store.conversations.save_draft(
             self.request.person, self.key, self.state.kept(), self.request.now
         )
-        self.request.context.form = self.key
 
     def drop(self) -> None:
         self.store.conversations.drop_draft(self.request.person, self.key)
@@ -324,6 +375,7 @@ class Filling:
     def ask(self, problem: Problem | None = None) -> Reply:
         """The question, or the review; first the reason why the last answer was not taken."""
         asked, state, noun = self.asked, self.state, self.form.noun
+        self._take_numbers()
         answer = state.answers.get(state.step)
         has_answer = answer is not None and state.partial is None
         files = self._photos() if state.step == REVIEW else []
@@ -341,6 +393,11 @@ class Filling:
             can_go_back=self._can_go_back and not self.request.buttons_stay,
             is_first=self._is_first or self.request.buttons_stay,
         )
+
+    def _take_numbers(self) -> None:
+        """Have numbers answer what is asked now, not what was answered before."""
+        context = self.request.context
+        context.awaiting = [entry for entry in context.awaiting if entry[1] != REPLY]
 
     @property
     def ways(self) -> list[tuple[str, Label]]:

@@ -3,7 +3,7 @@
 Going back, skipping, reviewing, changing an answer and continuing a draft come with every form.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,6 +26,7 @@ class State:
         editing: whether the field is asked again from the review.
         tag: tells this draft from others of the same form.
         sources: the messages that the typed answers stand in, by field (`bot.forms.sources`).
+        files: the message that each photo came in, by the photo's id, where messages have ids.
     """
 
     step: str
@@ -36,6 +37,7 @@ class State:
     editing: bool = False
     tag: str = ""
     sources: Sources = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def kept(self) -> dict[str, Any]:
         return {**vars(self), "trail": list(self.trail)}
@@ -175,6 +177,23 @@ class Form:
             return self._answered(state, kept), surplus
         return replace(state, answers={**state.answers, name: kept}), surplus
 
+    def withdraw(self, state: State, name: str) -> State:
+        """Take an answer out, and ask for it again."""
+        left = replace(self._without(state, name), partial=None, editing=False)
+        asked = self.field(name)
+        if asked is None or asked.fixed or not asked.applies(left.answers):
+            return self.resume(left)
+        return replace(left, step=name)
+
+    def withdraw_photos(self, state: State, photos: Collection[int]) -> State:
+        """Take some photos out; stay at this step if that can be."""
+        assert self.photos is not None
+        name = self.photos.name
+        left = [one for one in state.answers[name] if one not in photos]
+        if left:
+            return replace(state, answers={**state.answers, name: left})
+        return self.resume(self._without(state, name))
+
     def skip(self, state: State) -> State:
         """Leave an optional question, with what was already given for it."""
         if state.editing:
@@ -229,6 +248,15 @@ class Form:
         answers = {**state.answers, state.step: answer}
         trail = tuple(name for name in state.trail if name != state.step)
         return self._onward(replace(state, answers=answers, trail=(*trail, state.step)))
+
+    def _without(self, state: State, name: str) -> State:
+        """As if a question had never been answered."""
+        return replace(
+            state,
+            answers={one: answer for one, answer in state.answers.items() if one != name},
+            trail=tuple(one for one in state.trail if one != name),
+            sources={one: pieces for one, pieces in state.sources.items() if one != name},
+        )
 
     def _onward(self, state: State) -> State:
         step = self._next(state.answers, state.extras) or REVIEW

@@ -1,4 +1,7 @@
-"""Which messages the typed answers of a form stand in: editing one there changes the answer."""
+"""Which messages the typed answers of a form stand in: editing one there changes the answer.
+
+Taking one back takes it out.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -30,4 +33,13 @@ def edited(sources: Sources, message: str, text: str) -> tuple[str, list[Piece]]
             return name, [
                 [one, text if one == message else words, glue] for one, words, glue in pieces
             ]
+    return None
+
+
+def withdrawn(sources: Sources, message: str) -> tuple[str, list[Piece]] | None:
+    """The field that a message which was taken back belongs to, and the pieces that are left."""
+    for name, pieces in sources.items():
+        left = [piece for piece in pieces if piece[0] != message]
+        if len(left) < len(pieces):
+            return name, left
     return None

@@ -62,6 +62,10 @@ class Receiver(Protocol):
         self, platform: str, chat: str, address: str, update_id: str, received_at: datetime
     ) -> None: ...
 
+    async def opened_up(
+        self, platform: str, chat: str, update_id: str, received_at: datetime
+    ) -> None: ...
+
     def in_hand(self, received_at: datetime) -> AbstractContextManager[None]: ...
 
     async def wants(
@@ -101,12 +105,12 @@ class SendFailed(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """One thing to do in a chat: send, edit or delete.
+    """One thing to do in a chat: send, edit or delete a message, or end a native poll.
 
     Attributes:
         chat, thread: where, as the platform knows them.
         body: one of the bodies that `Platform.parts` made.
-        message: the one to edit or delete, as an earlier call returned it.
+        message: the one to edit or delete, as an earlier call returned it, or the poll to end.
         kind: what it is for: what nobody asked for need not make a sound, or be said at all.
         silent: another message follows at once, and makes the sound.
     """
@@ -125,6 +129,12 @@ class Call:
         """How many messages it makes: an album is as many as its pictures."""
         return max(len(self.body.get("files", ())), 1)
 
+    @property
+    def asks(self) -> bool:
+        """Whether a platform that has native polls puts one under it."""
+        sends = self.operation is Operation.send
+        return sends and "ballot" in self.body and not self.body.get("files")
+
 
 class Platform(Protocol):
     """One chat platform.
@@ -136,11 +146,16 @@ class Platform(Protocol):
         name: as in `accounts.platform`.
         keeps_page: its messages are read from the database, so they are delivered by the commit
             itself; `publish` is told of them, and `parts` and `call` are never used.
+        shows_buttons: choices are buttons; else numbered lines, and all is typed.
+        knows_repeats: what was perhaps done is simply done again, and is then done once; else it is
+            in doubt, and nobody is told twice of what they did not ask for.
         pace: how fast it may be called; None if it keeps a page.
     """
 
     name: str
     keeps_page: bool
+    shows_buttons: bool
+    knows_repeats: bool
 
     @property
     def pace(self) -> Pace | None: ...
@@ -157,6 +172,7 @@ class Platform(Protocol):
     async def call(self, call: Call) -> str:
         """Do it; return the message's id as it now stands, or raise `SendFailed`.
 
+        If it put a native poll under a message, that poll's id follows, after a space.
         It is never called while a transaction is held.
         """
         ...

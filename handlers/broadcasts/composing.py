@@ -176,8 +176,8 @@ def _decisions(found: Broadcast) -> Choices:
     ]
 
 
-def _begin(request: Request, store: Store, about: str) -> dict[str, Any]:
-    """The groups and organisations there are to choose from."""
+def those_there_are(request: Request, store: Store) -> dict[str, Any]:
+    """The groups and organisations there are to choose from, as `Among` takes them."""
     names = store.organisations.names(request.now.date(), short=True)
     by_name = {name: key for key, name in names.items()}
     return {
@@ -199,7 +199,7 @@ def _narrowing(audience: Audience, request: Request, store: Store) -> dict[str, 
         return {}
     if name in ("academie", "theme"):
         return {name: audience.of}
-    known = _begin(request, store, "")["groups" if name == "group" else "organisations"]
+    known = those_there_are(request, store)["groups" if name == "group" else "organisations"]
     still = [one for one in known if one["id"] == audience.of]
     return {name: still[0]} if still else {}
 
@@ -254,7 +254,7 @@ message_form = routing.form(
             Attached("photos", at_most=1, documents=True, optional=True),
         ),
         submit=_submit,
-        begin=_begin,
+        begin=lambda request, store, _: those_there_are(request, store),
         who=secretariat,
         send="broadcasts.see_preview",
     )

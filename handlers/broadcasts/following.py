@@ -92,9 +92,9 @@ def cancel_now(request: Request, store: Store, broadcast_id: int) -> Reply:
 @notice("broadcasts.card")
 def redrawn(recipient: Recipient, store: Store, broadcast: int) -> Reply | None:
     found = store.broadcasts.get(broadcast)
-    if found is None or Role.secretariat not in store.grants.roles_of(
-        recipient.person_id, recipient.now
-    ):
+    if found is None or recipient.person is None:  # others are in that chat by now
+        return None
+    if Role.secretariat not in store.grants.roles_of(recipient.person, recipient.now):
         return None
     return _card(found, recipient.now, store)
 

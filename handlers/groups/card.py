@@ -70,6 +70,9 @@ def card(
         choices.append((f"groups.name:{group.id}", "groups.give_name"))
     if secretariat(request):
         choices.append((f"groups.run:{group.id}", "groups.run"))
+    tied = store.rooms.of_group(group.id) is not None
+    if tied and answers:
+        choices.append((f"groups.untie:{group.id}", "groups.untie"))
     if standing is not None:
         leave = "groups.withdraw" if standing is Belonging.asked else "groups.leave"
         choices.append((f"groups.leave:{group.id}", leave))
@@ -85,6 +88,7 @@ def card(
         leads=leads,
         standing=standing,
         asking=asking,
+        tied=tied,
         done=done,
         choices=[*choices, do("groups", "groups.see_groups"), do("menu")],
         shows=subject("group", group.id) if named else None,

@@ -9,6 +9,7 @@ from bot.forms import Choose, Form, Open
 from bot.messages import Reply, Request, Words
 from bot.routing import Recipient, anyone, choice, command, notice, number, secretariat
 from bot.wording import group_name
+from handlers.groups import rooms
 from handlers.groups.card import (
     SHOWN,
     Choices,
@@ -30,9 +31,9 @@ A_DAY, AN_HOUR = timedelta(days=1), timedelta(hours=1)
 TOLD_AN_HOUR = 10  # requests to come into a group
 
 
-@command("groups", who=anyone)
+@command("groups", who=anyone, in_groups=True)
 def groups(request: Request, store: Store) -> Reply:
-    return _listed(request, store)
+    return rooms.offer(request, store) if request.in_group else _listed(request, store)
 
 
 @choice("groups.more", number)

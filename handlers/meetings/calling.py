@@ -33,6 +33,7 @@ from handlers.people import do
 from handlers.polls.opening import Known
 from storage.groups import GroupClosed, Membership, WorkingGroup
 from storage.meetings import Change, ChangedMeanwhile, Meeting, Over, Plan
+from storage.rooms import MEETING
 from storage.store import Store
 
 PLACE, LINK, BOTH = "place", "link", "both"
@@ -83,7 +84,9 @@ def edit(request: Request, store: Store, meeting_id: int) -> Open:
 
 def _begin_call(request: Request, store: Store, about: str) -> dict[str, Any]:
     group = _led_group(request, store, number(about))
-    return {**_known(group, request, store), "zone": request.zone.key}
+    known = _known(group, request, store)
+    tied = store.rooms.of_group(group.id) is not None
+    return {**known, "group": {**known["group"], "tied": tied}, "zone": request.zone.key}
 
 
 def _begin_move(request: Request, store: Store, about: str) -> dict[str, Any]:
@@ -169,7 +172,23 @@ def _call(
     called = store.meetings.call(group.id, plan, request.person, request.now)
     keep_calendar(called, group, request, store)
     told = tell(called, "meetings.called", {"sequence": called.sequence}, request, store)
+    if answers["group"].get("tied"):
+        _post(called, request, store)
     return _done("meetings.convened", called, told, request, store)
+
+
+def _post(one: Meeting, request: Request, store: Store) -> None:
+    """Show it to the chat group that its working group is tied to."""
+    chat = store.rooms.of_group(one.group_id)
+    if chat is not None:
+        store.rooms.post(
+            chat,
+            MEETING,
+            one.id,
+            request.now,
+            due_at=leaves_at(request.now),
+            expires_at=one.ends_at,
+        )
 
 
 def _move(

@@ -12,7 +12,10 @@ from bot.routing import choice, number, secretariat
 from bot.texts import normalise
 from bot.wording import Subject
 from handlers.people import do
-from storage.polls import Electorate
+from storage.groups import WorkingGroup
+from storage.polls import Electorate, Poll
+from storage.recommendations import Draft
+from storage.rooms import POLL
 from storage.store import Store
 
 OWN, STANDARD = "own", "standard"
@@ -59,7 +62,14 @@ def _begin(request: Request, store: Store, about: str) -> dict[str, Any]:
     if draft is None:
         raise Refused("people.stale_choice")
     shown = {"public_id": draft.public_id, "title": draft.title, "number": draft.number}
-    return {**known, "draft": shown}
+    tied = _tied(draft, store)
+    groups = [{"theme": str(one.theme), "name": one.name} for one in tied]
+    return {**known, "draft": shown, "posted": {"groups": groups}}
+
+
+def _tied(draft: Draft, store: Store) -> list[WorkingGroup]:
+    """The working groups on its theme that are tied to a chat group."""
+    return store.rooms.on_theme(draft.theme) if draft.theme is not None else []
 
 
 def _told(electorate: Electorate, request: Request, store: Store) -> dict[str, int]:
@@ -93,10 +103,19 @@ def _submit(request: Request, store: Store, about: str, answers: Mapping[str, An
         request.now,
         expires_at=closes_at,
     )
+    if draft is not None and answers["posted"] is not None:
+        _post(poll, draft, request, store)
     choices: list[tuple[str, Label | str]] = [(f"polls.follow:{poll.id}", "polls.follow")]
     if store.polls.may_read(poll, request.person, request.now, as_member=True):
         choices.insert(0, (f"polls.show:{poll.id}", "polls.go_vote"))
     return Reply("polls.asked", subject=Subject.of(poll, store), choices=[*choices, do("menu")])
+
+
+def _post(poll: Poll, draft: Draft, request: Request, store: Store) -> None:
+    """Show it to the chat groups of which the review told, as far as they are still tied."""
+    for group in _tied(draft, store):
+        if group.chat_id is not None:
+            store.rooms.post(group.chat_id, POLL, poll.id, request.now, expires_at=poll.closes_at)
 
 
 def _has_own_options(answers: Mapping[str, Any]) -> bool:
@@ -106,6 +125,10 @@ def _has_own_options(answers: Mapping[str, Any]) -> bool:
 def _asks_question(answers: Mapping[str, Any]) -> bool:
     """A draft with the standard options needs no other question."""
     return "draft" not in answers or _has_own_options(answers)
+
+
+def _is_posted(answers: Mapping[str, Any]) -> bool:
+    return bool(answers.get("posted", {}).get("groups"))
 
 
 def _asks(electorate: Electorate) -> Callable[[Mapping[str, Any]], bool]:
@@ -126,6 +149,7 @@ poll_form = routing.form(
             *(Known(f"told_{one}", when=_asks(one)) for one in Electorate),
             Moment("closes_at"),
             YesNo("hidden"),
+            Known("posted", when=_is_posted),
         ),
         submit=_submit,
         begin=_begin,

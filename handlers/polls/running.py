@@ -79,8 +79,12 @@ def cancel_now(request: Request, store: Store, poll_id: int) -> Reply:
     poll = store.polls.cancel(_open(store, poll_id).id, request.now)
     if poll is None:
         raise Refused("polls.closed_already", choices=[do("poll", "polls.run"), do("menu")])
+    store.deliveries.end_ballots(poll_id, request.now)
     store.deliveries.notify(
-        "polls.cancelled", {"poll": poll_id}, store.polls.asked(poll, request.now), request.now
+        "polls.cancelled",
+        {"poll": poll_id},
+        store.polls.asked(poll, request.now),
+        request.now,
     )
     subject = Subject.of(poll, store)
     return Reply(

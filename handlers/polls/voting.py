@@ -15,6 +15,7 @@ from bot.routing import Recipient, anyone, choice, command, link, notice, number
 from bot.wording import Subject, listed
 from handlers.people import do
 from handlers.polls import results, rooms
+from storage.deliveries import ballot_of
 from storage.organisations import MandateKind
 from storage.polls import (
     Cast,
@@ -189,6 +190,7 @@ def _card(name: str, subject: Subject, voices: list[Voice], store: Store, now: d
     if not say.may_press:
         choices.append(do("polls"))
     is_answer = name == "polls.voted"
+    has_ballot = say.may_press and not poll.several and not is_answer
     return Reply(
         name,
         subject=subject,
@@ -196,6 +198,8 @@ def _card(name: str, subject: Subject, voices: list[Voice], store: Store, now: d
         choices=choices,
         replace=is_answer,
         acknowledge=Words("polls.counted", {"voted": say.voted}) if is_answer else None,
+        ballot=subject.question if has_ballot else None,
+        shows=ballot_of(poll.id) if has_ballot else None,
     )
 
 
@@ -242,7 +246,15 @@ def _voted(cast: Cast, request: Request, store: Store) -> Reply:
     return _card("polls.voted", subject, cast.voices, store, received)
 
 
-@choice("polls.vote", number, number, in_groups=True, leads="vote", together=_vote_together)
+@choice(
+    "polls.vote",
+    number,
+    number,
+    in_groups=True,
+    secret=True,
+    leads="vote",
+    together=_vote_together,
+)
 def vote(request: Request, store: Store, poll_id: int, option: int) -> Reply:
     """Cast every ballot this person may cast; tell those whom it overrules."""
     received = request.incoming.received_at

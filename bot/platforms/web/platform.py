@@ -39,6 +39,8 @@ class WebChat:
 
     name = PLATFORM
     keeps_page = True
+    shows_buttons = True
+    knows_repeats = True
     pace: Pace | None = None
 
     def __init__(
