@@ -38,6 +38,8 @@ class Messenger:
 
     name = NAME
     keeps_page = False
+    shows_buttons = True
+    knows_repeats = False
 
     def __init__(self, pace: Pace | None = None) -> None:
         self.pace: Pace | None = pace or fast()

@@ -42,6 +42,11 @@ class Answer:
         return [event for event in self.events if event["kind"] in ("message", "edit")]
 
     @property
+    def texts(self) -> list[str]:
+        """What each message says: on some platforms files are messages that say nothing."""
+        return [str(event["text"]) for event in self.messages if event["text"]]
+
+    @property
     def text(self) -> str:
         return "\n".join(str(event["text"]) for event in self.messages)
 

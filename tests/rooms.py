@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -53,17 +54,30 @@ class Message:
 
 
 class Messenger:
-    """A platform that has to be called: it keeps what stands in each chat."""
+    """A platform that has to be called: it keeps what stands in each chat.
+
+    Attributes:
+        has_polls: it puts a poll of its own under a ballot.
+        polls: those polls, each with its chat and its message.
+        ended: the polls that were ended.
+        name_of: gives the id of the next message, or poll.
+    """
 
     name = NAME
     keeps_page = False
+    shows_buttons = True
+    knows_repeats = False
 
     def __init__(self) -> None:
         self.pace = Pace(100_000, chat_seconds=0, group_minute=100_000)
         self.chats: dict[str, dict[str, Message]] = {}
         self.threads: dict[str, str] = {}
         self.failure: SendFailed | None = None
-        self._ids = itertools.count(1)
+        self.has_polls = False
+        self.polls: dict[str, tuple[str, str]] = {}
+        self.ended: list[str] = []
+        ids = itertools.count(1)
+        self.name_of: Callable[[str], str] = lambda _: str(next(ids))
 
     async def run(self, receiver: Receiver) -> None:
         await asyncio.Event().wait()
@@ -76,15 +90,22 @@ class Messenger:
             raise self.failure
         chat = self.chats.setdefault(call.chat, {})
         if call.operation is Operation.send:
-            number = str(next(self._ids))
+            number = self.name_of("message")
             chat[number] = Message(call.body)
             self.threads[number] = call.thread
+            if self.has_polls and "ballot" in call.body:
+                poll = self.name_of("poll")
+                self.polls[poll] = (call.chat, number)
+                return f"{number} {poll}"
             return number
         assert call.message is not None
         if call.operation is Operation.edit:
             chat[call.message] = Message(call.body, chat[call.message].edits + 1)
+        elif call.operation is Operation.end:
+            self.ended.append(call.message)
         else:
             chat.pop(call.message, None)
+            self.polls.pop(call.message, None)
         return call.message
 
     def publish(self, chat_id: int, events: tuple[PageEvent, ...]) -> None: ...
@@ -109,13 +130,13 @@ class Square:
 
     async def receive(self, sender: str, chat: str, **more: Any) -> Outcome:
         """Have something said or pressed; when this returns, all that is due was sent."""
+        named = {"update_id": str(next(self.ids)), **more}
         incoming = Incoming(
             platform=NAME,
             chat=chat,
             sender=sender,
-            update_id=str(next(self.ids)),
             received_at=self.stage.clock.now(),
-            **more,
+            **named,
         )
         outcome = await self.stage.service.dispatcher.receive(incoming)
         await self.settle()

@@ -1,11 +1,14 @@
 """A whole service on loopback, and whoever comes in."""
 
 import asyncio
+import json
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
 import pytest
@@ -14,6 +17,7 @@ from yarl import URL
 
 from bot.pace import Pace
 from bot.platforms.base import Platform
+from bot.platforms.matrix.platform import Matrix
 from bot.platforms.telegram.platform import Telegram
 from bot.platforms.web.platform import WebChat
 from bot.platforms.web.safety import COOKIE
@@ -26,6 +30,8 @@ from storage.grants import Role
 from storage.store import Store
 from tests.bot_api import TOKEN, BotApi
 from tests.chats import Chatter
+from tests.homeserver import Client, Member, Synapse
+from tests.matrix_people import Correspond
 from tests.people import PATIENCE, Guest, Someone, StillClock
 
 WEBHOOK_SECRET = "a-secret-of-the-webhook"
@@ -51,12 +57,39 @@ def webhook_settings() -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class Homeserver:
+    """Where people come in by Matrix.
+
+    Attributes:
+        bot: our account there.
+        client: makes the client of somebody new.
+        encrypted: whether their rooms are.
+    """
+
+    server: Synapse
+    bot: Member
+    client: Callable[[], Client]
+    encrypted: bool = True
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What serves it, as fast as it can."""
+        return {
+            "matrix_homeserver": self.server.url,
+            "matrix_user": self.bot.user_id,
+            "matrix_password": SecretStr(self.bot.password),
+            "matrix_rate": 1000,
+        }
+
+
 class Stage:
     """A whole service on loopback, and whoever comes in.
 
     Args:
         api: a Bot API server, on which people come in by Telegram; else they come to the page.
         webhook: whether it posts its updates to us, instead of being polled.
+        homeserver: on which people come in by Matrix instead.
     """
 
     def __init__(
@@ -67,7 +100,10 @@ class Stage:
         api: BotApi | None = None,
         *,
         webhook: bool = False,
+        homeserver: Homeserver | None = None,
     ) -> None:
+        if homeserver is not None:
+            settings = settings.model_copy(update=homeserver.settings)
         if api is not None:
             settings = settings.model_copy(update=telegram_settings(api))
         if webhook:
@@ -75,38 +111,64 @@ class Stage:
         self.settings = settings
         self.db = db
         self.api = api
+        self.homeserver = homeserver
         self.clock = StillClock(now)
         self.telegram = Telegram(settings, db, self.clock) if api else None
         if self.telegram is not None:  # people in tests do not wait for each other
             self.telegram.pace = Pace(1000, chat_seconds=0, group_minute=10_000)
         more = self.telegram.routes() if self.telegram else []
         self.web = WebChat(settings, db, self.clock, more=more)
-        platforms: list[Platform] = [self.web, *([self.telegram] if self.telegram else [])]
+        self.matrix = Matrix(settings, db, self.clock) if homeserver else None
+        called = [one for one in (self.telegram, self.matrix) if one is not None]
+        platforms: list[Platform] = [self.web, *called]
         self.service = Service(settings, db, self.clock, platforms, jobs(settings))
         self._sessions: list[aiohttp.ClientSession] = []
+        self._clients = AsyncExitStack()
 
     async def open(self) -> None:
         await self.service.start()
         await asyncio.wait_for(self.web.listening.wait(), 5)
+        if self.matrix is not None:
+            await asyncio.wait_for(self.matrix.ready.wait(), PATIENCE)
 
     async def close(self) -> None:
         for session in self._sessions:
             await session.close()
+        await self._clients.aclose()
         await self.service.stop()
 
     @property
     def done(self) -> DeliveryState:
         """What a delivery comes to where people are."""
-        return DeliveryState.sent if self.api else DeliveryState.on_page
+        is_called = self.api or self.homeserver
+        return DeliveryState.sent if is_called else DeliveryState.on_page
+
+    @property
+    def in_place(self) -> str:
+        """The event by which a press is answered: who types a number is answered after it."""
+        return "message" if self.homeserver else "edit"
 
     def delivered(self, count: int) -> str:
         """How the secretariat is told that so many were reached."""
-        return f"Envoyés : {count}." if self.api else f"Déposés sur la page web : {count}."
+        is_sent = self.done is DeliveryState.sent
+        return f"Envoyés : {count}." if is_sent else f"Déposés sur la page web : {count}."
 
     def chatter(self, name: str = "Camille") -> Chatter:
         """Somebody with Telegram, who has not opened the bot yet."""
         assert self.api is not None
         return Chatter(self.api, self.api.user(name), self.settle)
+
+    def keep_clients_of(self, before: "Stage") -> None:
+        """People who came in before a restart are here now."""
+        self._clients, before._clients = before._clients, self._clients
+        self._sessions, before._sessions = before._sessions, self._sessions
+
+    async def correspondent(self) -> Correspond:
+        """Somebody with a Matrix client, who opens a direct chat with us."""
+        assert self.homeserver is not None
+        client = await self._clients.enter_async_context(self.homeserver.client())
+        bot, encrypted = self.homeserver.bot.user_id, self.homeserver.encrypted
+        return await Correspond.meet(client, bot, self.settle, encrypted=encrypted)
 
     @contextmanager
     def database_away(self) -> Iterator[None]:
@@ -125,9 +187,27 @@ class Stage:
         """Send all that is due, whoever does it: the sender's own loop runs as well."""
         if self.telegram is not None:
             await self.telegram.settled()
+        if self.matrix is not None:
+            await asyncio.wait_for(self._caught_up(self.matrix), PATIENCE)
         while await self.db.read(lambda store: store.deliveries.is_due(self.clock.now())):
             await self.service.deliver()
         await self.service.sender.settled(PATIENCE)
+        if self.matrix is not None:
+            await asyncio.wait_for(self.matrix.settled(), PATIENCE)
+
+    async def _caught_up(self, matrix: Matrix) -> None:
+        """Wait until nothing happened that is not applied."""
+        nothing = {"not_types": ["*"]}
+        only = {"presence": nothing, "account_data": nothing, "room": {"ephemeral": nothing}}
+        while True:
+            kept = await self.db.read(lambda store: store.matrix.get("sync"))
+            since = kept["next_batch"] if kept else ""
+            query = urlencode({"since": since, "timeout": 0, "filter": json.dumps(only)})
+            new = await matrix.client.ask("GET", f"/sync?{query}")
+            held = await self.db.read(lambda store: store.inbox.waiting("matrix"))
+            if kept and not held and not new.get("rooms") and not new.get("to_device"):
+                return
+            await asyncio.sleep(0.02)
 
     @property
     def base(self) -> str:
@@ -146,6 +226,8 @@ class Stage:
         return await self.stranger().enter(code=await self._invitation(role, organisation))
 
     async def newcomer(self) -> Someone:
+        if self.homeserver is not None:
+            return await self.correspondent()
         if self.api is None:
             return await self.guest()
         chatter = self.chatter()
@@ -165,7 +247,11 @@ class Stage:
         )
 
     async def redeems(self, code: str) -> Someone:
-        """Somebody who comes by the link of an invitation."""
+        """Somebody who comes by the link of an invitation, or types its code."""
+        if self.homeserver is not None:
+            someone = await self.correspondent()
+            await someone.say(code)
+            return someone
         if self.api is None:
             return await self.stranger().enter(code=code)
         chatter = self.chatter()

@@ -25,13 +25,14 @@ from sqlalchemy.exc import ProgrammingError
 from bot import __main__ as command
 from bot import cli
 from bot.cli import Rarely
-from bot.platforms.telegram.doctor import Seen
+from bot.platforms.seen import Seen
 from bot.platforms.web.platform import WebChat
 from bot.settings import Settings, load
 from storage.database import Database
 from storage.lock import only_server, only_server_on
 from tests.bot_api import BotApi
 from tests.conftest import SECRET
+from tests.homeserver import Synapse
 
 
 @dataclass(frozen=True)
@@ -543,6 +544,34 @@ def test_doctor_asks_telegram_unless_it_is_off(migrated: Preau, telegram: BotApi
     off = migrated("doctor", TELEGRAM_API_URL=telegram.url, TELEGRAM="false", **given)
     assert (off.code, "NOTE     Telegram" in off.out) == (0, False)
     assert not telegram.counts
+
+
+def test_doctor_asks_matrix_unless_it_is_off(
+    migrated: Preau, tmp_path: Path, synapse: Synapse
+) -> None:
+    user_id, password = synapse.register("preau")
+    given = {
+        "MATRIX_HOMESERVER": synapse.url,
+        "MATRIX_USER": user_id,
+        "MATRIX_PASSWORD": password,
+        "WEB_PORT": "0",
+    }
+    before = (tmp_path / "preau.db").read_bytes()
+    said = migrated("doctor", **given)
+    assert (said.code, f"NOTE     Matrix: {synapse.url} " in said.out) == (0, True)
+    assert "not logged in yet" in said.out
+    assert password not in said.out
+    assert (tmp_path / "preau.db").read_bytes() == before
+    off = migrated("doctor", MATRIX="false", **given)
+    assert (off.code, "NOTE     Matrix" in off.out) == (0, False)
+
+
+def test_doctor_looks_at_matrix_without_a_database(preau: Preau, synapse: Synapse) -> None:
+    user_id, password = synapse.register("preau")
+    given = {"MATRIX_HOMESERVER": synapse.url, "MATRIX_USER": user_id}
+    said = preau("doctor", MATRIX_PASSWORD=password, SECRET_KEY=SECRET, WEB_PORT="0", **given)
+    assert (said.code, f"NOTE     Matrix: {synapse.url} " in said.out) == (1, True)
+    assert "logged in" not in said.out
 
 
 @pytest.mark.servers

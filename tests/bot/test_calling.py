@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import event, func, select, update
+from sqlalchemy import Select, event, func, select, update
 
 from bot import calling
 from bot.clock import MovableClock
@@ -21,7 +21,7 @@ from bot.sender import Sender
 from bot.settings import Settings
 from storage.broadcasts import Broadcast, BroadcastState
 from storage.database import Database, Unavailable
-from storage.deliveries import Born, Delivery, DeliveryState, Failure, Kind, Operation
+from storage.deliveries import Born, Delivery, DeliveryState, Failure, Kind, Operation, Outgoing
 from storage.people import Account, Chat, ChatKind, ChatState
 from storage.store import Store
 from tests.conftest import NOW
@@ -363,7 +363,7 @@ async def test_what_an_earlier_run_left_unsaid_goes_before_what_is_said_now(
     db.write_now(lambda store: answer(store, chat, left))  # by a run that died
     sending = sender(settings, db, messenger)
     async with running(sending):
-        await until(lambda: sending._recovered)
+        await until(lambda: sending.recovered.is_set())
         sending.hand(db.write_now(lambda store: answer(store, chat, ["new"])))
         await until(lambda: heard(messenger, "new"))
     assert [words for _, words in messenger.said] == [*left, "new"]
@@ -475,6 +475,90 @@ async def test_what_is_for_a_person_goes_by_another_of_their_chats(
         *[(State.failed, Failure.blocked)] * 2,
     ]
     assert "Deux" in (rows[0].body or {})["markup"], "all of it, though it was cut for the other"
+
+
+async def test_what_was_private_is_not_said_among_others(
+    settings: Settings, db: Database, messenger: Messenger, notices: dict[str, Any]
+) -> None:
+    """It was called for when others came: the chat is a group, what was said there forgotten."""
+    sending = sender(settings, db, messenger)
+    _, chat = db.write_now(somebody)
+    sending.hand(db.write_now(lambda store: answer(store, chat, ["a"])))
+    await sending.settled(5)
+    messenger.failures = [SendFailed(Failure.not_private, final=True)]
+    sending.hand(db.write_now(lambda store: answer(store, chat, ["b", "c"])))
+    notify(db)
+    await send(sending)
+    await send(sending)
+    assert [words for _, words in messenger.said] == ["a", "b"]
+    assert states(db) == [
+        (State.sent, None, 1),
+        *[(State.failed, Failure.not_private, 1)] * 2,
+        (State.failed, Failure.no_chat, 1),
+    ]
+
+    def look(store: Store) -> tuple[Any, ...]:
+        found = store.session.get_one(Chat, chat)
+        bodies = store.session.scalars(select(Delivery.body).where(Delivery.chat_id == chat))
+        return found.kind, found.state, found.account_id, list(bodies)
+
+    assert db.read_now(look) == (ChatKind.group, ChatState.active, None, [{}] * 3)
+    messenger.failures = []
+    sending.hand(db.write_now(lambda store: answer(store, chat, ["for all"])))
+    await sending.settled(5)
+    assert messenger.calls[-1].in_group
+
+
+def two_chats(store: Store) -> int:
+    """A person with two chats; the id of that where they were last seen."""
+    person, first = somebody(store)
+    account, _ = store.people.arrive(NAME, "@again", "fr", NOW)
+    account.person_id, account.last_seen_at = person, NOW - timedelta(hours=1)
+    store.people.chat(NAME, "@again", account_id=account.id)
+    return first
+
+
+def the_first() -> Select[int]:
+    return select(Account.person_id).where(Account.address_index == "@somebody")
+
+
+async def test_what_was_private_goes_by_another_chat_and_deletions_go_on(
+    settings: Settings, db: Database, messenger: Messenger, notices: dict[str, Any]
+) -> None:
+    sending = sender(settings, db, messenger)
+    chat = db.write_now(two_chats)
+    shown = Outgoing({"markup": "a", "choices": [], "files": []}, subject="report:1")
+    db.write_now(lambda store: store.deliveries.add(chat, "", [shown], NOW))
+    await send(sending)
+    db.write_now(lambda store: store.deliveries.take_back(["report:1"], NOW))
+    db.write_now(lambda store: store.deliveries.notify("tests.long", {}, the_first(), NOW))
+    messenger.failures = [SendFailed(Failure.not_private)]
+    await send(sending)
+    await send(sending)
+    done = [(call.operation, call.chat, call.in_group) for call in messenger.calls[1:]]
+    assert done[0] == (Operation.delete, "@somebody", False)
+    assert (Operation.delete, "@somebody", True) in done[1:]
+    said = [call.body["markup"] for call in messenger.calls[1:] if call.chat == "@again"]
+    assert said[:2] == ["Un", "Deux"]
+    assert len(done) == len(said) + 2
+
+
+async def test_what_is_held_for_a_chat_goes_elsewhere_once_others_are_in_it(
+    settings: Settings, db: Database, messenger: Messenger, notices: dict[str, Any]
+) -> None:
+    sending = sender(settings, db, messenger)
+    chat = db.write_now(two_chats)
+    assert messenger.pace is not None
+    messenger.pace.pause(1)
+    db.write_now(lambda store: store.deliveries.notify("tests.plain", {}, the_first(), NOW))
+    sending.hand(db.write_now(lambda store: answer(store, chat, ["a"])))
+    await sending.send_due()
+    db.write_now(lambda store: store.open_up_chat(chat, NOW))
+    await sending.settled(5)
+    assert messenger.calls == []
+    await send(sending)
+    assert [call.chat for call in messenger.calls] == ["@again"]
+    assert states(db) == [(State.sent, None, 1), (State.failed, Failure.not_private, 1)]
 
 
 async def test_a_chat_that_moved_is_followed_at_once(
@@ -614,6 +698,27 @@ async def test_a_process_that_dies_in_a_call_leaves_only_that_in_doubt(
     else:
         assert len(told) == 30
         assert failed == []
+
+
+async def test_where_repeats_are_known_nothing_of_a_broadcast_is_in_doubt(
+    settings: Settings, db: Database, notices: dict[str, Any]
+) -> None:
+    """What was perhaps sent is sent again, by this process or by the next."""
+    messenger, again = Messenger(Pace(30)), Messenger()
+    messenger.knows_repeats = again.knows_repeats = True
+    messenger.answers = Cut()
+    db.write_now(lambda store: crowd(store, 30))
+    db.write_now(broadcast)
+    async with running(sender(settings, db, messenger)):
+        await until(lambda: len(messenger.calls) >= 3 and counted(db, State.sending) == 30)
+    again.failures = [SendFailed(Failure.in_doubt)]
+    sending = sender(settings, db, again)
+    async with running(sending):
+        await until(lambda: counted(db, State.sent) == 29)
+        moved(sending, timedelta(minutes=1))
+        await until(lambda: counted(db, State.sent) == 30)
+    assert len({call.chat for call in again.calls}) == 30
+    assert len(again.calls) == 31
 
 
 async def test_replies_of_a_dead_process_are_sent_by_the_next(

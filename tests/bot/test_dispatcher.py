@@ -5,14 +5,21 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select
 from sqlalchemy.exc import OperationalError
 
 from bot import dispatcher
 from bot.conversation import converse
 from bot.messages import Reply, Request
-from storage.conversations import Applied, Conversations, Seen
+from bot.settings import Settings
+from storage.conversations import MOST_THREADS, Applied, Conversation, Conversations, Seen
+from storage.database import Database
+from storage.deliveries import Delivery
+from storage.people import Chat, ChatKind
 from storage.store import Store
+from tests.conftest import NOW
+from tests.people import STORY
+from tests.rooms import NAME, Square
 from tests.stage import Stage
 
 
@@ -144,3 +151,81 @@ async def test_an_update_scans_no_table(stage: Stage) -> None:
     large = ("people", "accounts", "chats", "conversations", "updates", "deliveries", "notices")
     scanned = [sql for sql, plan in plans if plan.startswith(tuple(f"SCAN {one}" for one in large))]
     assert scanned == []
+
+
+async def test_a_chat_with_others_in_it_is_a_group_from_then_on(
+    settings: Settings, db: Database
+) -> None:
+    """Its person's draft waits elsewhere; a number there answers nothing that was said before."""
+    stage = Stage(settings, db, NOW)
+    square = await Square.opened(settings, db, stage)
+    parent = await square.met("parent")
+    await parent.say("témoigner")
+    await parent.say(STORY, said_as="story")
+    receiver = stage.service.dispatcher
+
+    def look(store: Store) -> tuple[Any, ...]:
+        [chat] = store.session.scalars(select(Chat).where(Chat.platform == NAME))
+        conversations = store.session.scalars(select(Conversation)).all()
+        bodies = set(map(str, store.session.scalars(select(Delivery.body))))
+        drafts = [one.form for one in store.conversations.drafts_of(1)]
+        return chat.kind, chat.account_id, len(conversations), bodies, drafts
+
+    for _ in range(2):
+        await receiver.opened_up(NAME, parent.address, "came", NOW)
+    await receiver.opened_up(NAME, "@nobody", "came", NOW)
+    assert await db.read(look) == (ChatKind.group, None, 0, {"{}"}, ["report"])
+    before = len(parent.own)
+    for said in ("1", "/1"):
+        await square.receive(parent.address, parent.address, text=said, in_group=True)
+    [hello] = parent.own[before:]
+    assert "Ici, je montre les votes" in hello.text
+    await square.receive(parent.address, "elsewhere", text="menu")
+    [*_, menu] = square.messenger.chats["elsewhere"].values()
+    assert menu.labels, "one may be talked to again in another chat"
+    await stage.close()
+
+
+async def test_where_there_are_no_buttons_the_ways_on_are_typed(
+    settings: Settings, db: Database
+) -> None:
+    """In the words of the page."""
+    stage = Stage(settings, db, NOW)
+    square = await Square.opened(settings, db, stage)
+    parent = await square.met("parent")
+    for shows_buttons in (True, False):
+        square.messenger.shows_buttons = shows_buttons
+        await parent.say("témoigner")
+        asked = await parent.say(STORY)
+        assert ("« précédent »" in asked.text) is not shows_buttons
+        assert ("‹ Précédent" in asked.labels) is shows_buttons
+        await parent.say("annuler")
+        await parent.press("Effacer")
+    await stage.close()
+
+
+async def test_threads_are_counted_together_and_are_not_begun_for_ever(
+    settings: Settings, db: Database
+) -> None:
+    stage = Stage(settings, db, NOW)
+    square = await Square.opened(settings, db, stage)
+    talker = await square.met("talker")
+    outcomes = [
+        await square.receive(talker.address, talker.address, text="aide", thread=f"${number}")
+        for number in range(70)
+    ]
+    waits = [one.wait for one in outcomes]
+    answered = dispatcher.AT_MOST_A_MINUTE - 1
+    assert waits == [0] * answered + [dispatcher.RETRY_AFTER] * (70 - answered)
+    assert set(square.messenger.threads.values()) >= {f"${number}" for number in range(answered)}
+    begun = await db.read(lambda store: list(store.session.scalars(select(Conversation.thread))))
+    assert len(begun) == MOST_THREADS
+    other = await square.met("other")
+    assert (await other.say("aide")).text, "others are not counted with them"
+    stage.clock.advance_to(NOW + timedelta(minutes=2))
+    await talker.say("Dans le fil", thread="$65")
+    kept = select(Conversation.kept).where(
+        Conversation.thread == "", Conversation.kept.is_not(None)
+    )
+    assert await db.read(lambda store: store.session.scalars(kept).one()) == "Dans le fil"
+    await stage.close()

@@ -65,12 +65,9 @@ def test_four_answers_then_the_review() -> None:
     assert report_form.complete(state)
 
 
-moves = st.lists(
-    st.sampled_from(
-        ["answer", "back", "skip", "extras", "edit", "list", "keep", "clear", "photo", "wrong"]
-    ),
-    max_size=40,
-)
+TAKEN_BACK = ("taken back", "photo taken back")
+MOVES = ("answer", "back", "skip", "extras", "edit", "list", "keep", "clear", "photo", "wrong")
+moves = st.lists(st.sampled_from([*MOVES, *TAKEN_BACK]), max_size=40)
 
 
 @settings(max_examples=200, deadline=None)
@@ -98,11 +95,17 @@ def test_any_wandering_can_be_finished_and_survives_storage(wandering: list[str]
                 state = report_form.clear(state)
             elif move == "photo":
                 state, _ = report_form.add_photos(state, [len(wandering)])
+            elif move == "taken back":
+                state = report_form.withdraw(state, "kind")
+                assert (state.step, "kind" in state.answers) == ("kind", False)
+            elif move == "photo taken back" and state.answers.get("photos"):
+                state = report_form.withdraw_photos(state, state.answers["photos"][:1])
             elif move == "wrong":
                 state = report_form.advance(state, Given(value="no such value"))
         except Problem:
             assert state == before
-        assert set(before.answers) <= set(state.answers), "an answer is never lost"
+        if move not in TAKEN_BACK:
+            assert set(before.answers) <= set(state.answers), "an answer is never lost"
         state = report_form.resume(State.from_kept(state.kept()))
     for _ in range(30):
         if state.step == REVIEW:

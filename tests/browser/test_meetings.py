@@ -155,10 +155,11 @@ async def test_who_comes_is_reminded_and_a_cancelled_meeting_is_not(
     chair = await chair_of(browser, demo, invite, FRAMEWORKS)
     member = await member_of(browser, demo, FRAMEWORKS)
     soon = await hour_of(chair) + timedelta(hours=2)
-    for at in (soon + timedelta(minutes=5), soon):
+    called = chair.get_by_role("log").get_by_text("1 personne est prévenue")
+    for count, at in enumerate((soon + timedelta(minutes=5), soon), 1):
         await call(chair, at)
         await press(chair, "Convoquer")
-        await heard(chair, "1 personne est prévenue")
+        await expect(called).to_have_count(count)
 
     await press(chair, "Gérer la réunion")
     await press(chair, "Annuler la réunion")

@@ -78,7 +78,7 @@ async def test_who_reads_above_is_not_moved(browser: Browser, demo: str) -> None
     for _ in range(3):
         await say(page, "aide")
         await page.wait_for_timeout(100)
-    await expect(page.get_by_text("Écrivez un mot, ou choisissez un bouton.")).to_have_count(3)
+    await expect(page.get_by_text("Écrivez un mot, ou choisissez.")).to_have_count(3)
     await page.locator("#log").evaluate("(log) => { log.scrollTop = 0; }")
     await page.wait_for_timeout(100)
     await page.evaluate(

@@ -155,7 +155,7 @@ async def test_a_persona_comes_back_by_itself(browser: Browser, demo: str) -> No
     await composer(page).fill("à suivre")
     await page.context.clear_cookies()
     await pick(page, "Aide")
-    await heard(page, "Écrivez un mot, ou choisissez un bouton.")
+    await heard(page, "Écrivez un mot, ou choisissez.")
     await expect(composer(page)).to_have_value("à suivre")
 
 

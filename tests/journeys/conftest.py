@@ -1,6 +1,12 @@
-"""Every journey is made on each platform: at the page with both databases, and on Telegram."""
+"""Every journey is made on each platform: at the page with both databases, on Telegram and Matrix.
+
+On Matrix a journey takes seconds, so `make test` makes there only those that are marked
+`everywhere`: for each noun, what a platform could break. `make test-matrix` makes all of them.
+"""
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
@@ -8,19 +14,32 @@ from bot.settings import Settings
 from storage.database import Database
 from tests.bot_api import BotApi
 from tests.conftest import NOW
-from tests.stage import Stage
+from tests.homeserver import JsCorrespondent
+from tests.stage import Homeserver, Stage
 
-PLACES = [
+PAGES = [
     pytest.param(("sqlite", "web"), id="sqlite"),
     pytest.param(("postgresql", "web"), id="postgresql", marks=pytest.mark.servers),
-    pytest.param(("sqlite", "telegram"), id="telegram", marks=pytest.mark.servers),
 ]
+TELEGRAM = pytest.param(("sqlite", "telegram"), id="telegram", marks=pytest.mark.servers)
+MATRIX = pytest.param(
+    ("sqlite", "matrix"), id="matrix", marks=[pytest.mark.servers, pytest.mark.matrix]
+)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "place" in metafunc.fixturenames:
-        only_web = metafunc.definition.get_closest_marker("web") is not None
-        metafunc.parametrize("place", PLACES[:2] if only_web else PLACES, indirect=True)
+    if "place" not in metafunc.fixturenames:
+        return
+    marks = {one.name for one in metafunc.definition.iter_markers()}
+    on_matrix = "everywhere" in marks or metafunc.config.getoption("--matrix-all")
+    places = [*PAGES, TELEGRAM]
+    if "matrix" in marks:
+        places = [MATRIX]
+    elif "web" in marks:
+        places = PAGES
+    elif on_matrix and "buttons" not in marks:
+        places.append(MATRIX)
+    metafunc.parametrize("place", places, indirect=True)
 
 
 @pytest.fixture
@@ -37,16 +56,25 @@ def database_url(place: tuple[str, str], request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def stage(place: tuple[str, str], settings: Settings, db: Database) -> AsyncIterator[Stage]:
+async def stage(
+    place: tuple[str, str], settings: Settings, db: Database, request: pytest.FixtureRequest
+) -> AsyncIterator[Stage]:
     """A service that runs, at a clock that stands still until it is moved."""
-    if place[1] == "web":
-        made = Stage(settings, db, NOW)
+    async with AsyncExitStack() as stack:
+        where: dict[str, Any] = {}
+        if place[1] == "telegram":
+            where["api"] = await stack.enter_async_context(BotApi())
+        elif place[1] == "matrix":
+            where["homeserver"] = homeserver(request)
+        made = Stage(settings, db, NOW, **where)
         await made.open()
         yield made
         await made.close()
-        return
-    async with BotApi() as api:
-        made = Stage(settings, db, NOW, api)
-        await made.open()
-        yield made
-        await made.close()
+
+
+def homeserver(request: pytest.FixtureRequest) -> Homeserver:
+    """People there have clients of another library than ours, which heed only signed devices."""
+    server, node = request.getfixturevalue("synapse"), request.getfixturevalue("node")
+    return Homeserver(
+        server, server.register("preau"), lambda: JsCorrespondent(node, server, strict=True)
+    )

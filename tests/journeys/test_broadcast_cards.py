@@ -70,6 +70,7 @@ async def test_it_is_redrawn_for_all_who_follow_it_when_something_changes(stage:
     assert await redrawings(stage) == before, "how it ended was shown"
 
 
+@pytest.mark.buttons  # an answer to a number takes the place of no card
 async def test_what_took_the_place_of_the_card_is_left_alone(stage: Stage) -> None:
     secretary = await stage.invited(Role.secretariat)
     await leaving(stage, secretary)
@@ -108,6 +109,7 @@ async def test_who_lost_the_role_sees_no_more(stage: Stage) -> None:
     assert await edits(secretary) == []
 
 
+@pytest.mark.everywhere
 async def test_a_number_still_answers_the_card_that_was_redrawn(stage: Stage) -> None:
     secretary = await stage.invited(Role.secretariat)
     await composed(secretary)

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from bot.settings import Settings
-from handlers.invitations import WINDOW, WRONG_CODES
+from handlers.invitations.redeeming import WINDOW, WRONG_CODES
 from storage.database import Database
 from storage.grants import Role
 from storage.reports import Content, ReportKind
@@ -142,4 +142,4 @@ async def test_a_report_is_read_by_its_author_and_once_published_by_all(square: 
 async def test_a_link_to_nothing_says_so(square: Square, link: str) -> None:
     someone = await square.met("someone")
     said = (await someone.say(f"/start {link}")).text
-    assert "ne sert plus" in said or "ne mène plus nulle part" in said
+    assert "n'est plus possible" in said or "ne mène plus nulle part" in said

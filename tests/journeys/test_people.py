@@ -1,5 +1,7 @@
 """What people find in the menu."""
 
+import pytest
+
 from storage.grants import Role
 from tests.stage import Stage
 
@@ -28,6 +30,7 @@ async def test_the_secretariat_finds_its_work_first_then_its_own(stage: Stage) -
         "Ouvrir un vote",
         "Convoquer une réunion",
         "Envoyer une annonce",
+        "Inviter quelqu'un",
         "Pour moi",
     ]
     own = await secretary.say("pour moi")
@@ -35,6 +38,7 @@ async def test_the_secretariat_finds_its_work_first_then_its_own(stage: Stage) -
     assert (await secretary.press("Voir le menu")).labels == work.labels
 
 
+@pytest.mark.everywhere
 async def test_what_was_left_unfinished_comes_first(stage: Stage) -> None:
     for someone in (await stage.newcomer(), await stage.invited(Role.secretariat)):
         await someone.say("témoigner")

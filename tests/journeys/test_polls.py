@@ -58,6 +58,7 @@ async def signed_out_delegate(stage: Stage, organisation: str) -> Someone:
     return someone
 
 
+@pytest.mark.everywhere
 async def test_two_taps_from_the_notice_to_a_counted_vote(stage: Stage) -> None:
     await stage.organisation("amf", "Association des maires de France")
     await stage.organisation("adf", "Départements de France")
@@ -70,7 +71,7 @@ async def test_two_taps_from_the_notice_to_a_counted_vote(stage: Stage) -> None:
     assert "lundi 11 janvier 2027 à 18 h (heure de Paris)" in notice
     voted = await delegate.press("Pour")
     assert "Votre vote est compté : Pour." in voted
-    assert [event["kind"] for event in voted.messages] == ["edit"]
+    assert [event["kind"] for event in voted.messages] == [stage.in_place]
     await delegate.press("Pour, avec réserve")
     await secretary.say("votes")
     await secretary.press("Contre")
@@ -139,6 +140,7 @@ async def test_who_is_not_signed_in_has_no_say_as_a_member(stage: Stage) -> None
     assert "Votre vote est compté : Du temps" in await delegate.press("Du temps")
 
 
+@pytest.mark.everywhere
 async def test_several_options_are_pressed_on_and_off(stage: Stage) -> None:
     secretary, teacher = await stage.invited(Role.secretariat), await stage.newcomer()
     await secretary.say("sondage")
@@ -166,7 +168,7 @@ async def test_several_options_are_pressed_on_and_off(stage: Stage) -> None:
     assert "Si vous votez, il arrivera aussi ici." in card
     first = await teacher.press("Du temps")
     assert first.labels[0] == "✓ Du temps"
-    assert "Touchez encore une option choisie pour la retirer." in first
+    assert "Pour en retirer une, choisissez-la encore." in first
     assert "Du temps, De l'aide" in await teacher.press("De l'aide")
     assert "Votre vote est compté : De l'aide." in await teacher.press("Du temps")
     assert "Il faut garder une option." in await teacher.press("De l'aide")
@@ -264,6 +266,7 @@ async def test_the_secretariat_gets_the_result_of_what_it_has_no_voice_in(stage:
     assert "N'a pas voté : AMF." in await secretary.look()
 
 
+@pytest.mark.everywhere
 async def test_what_is_opened_is_shown_before(stage: Stage) -> None:
     await stage.organisation("amf", "AMF")
     secretary = await stage.invited(Role.secretariat)

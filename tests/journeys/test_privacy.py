@@ -1,5 +1,7 @@
 """What is held about a person, as they see it, and its erasure."""
 
+import pytest
+
 from storage.grants import Role
 from tests.people import Guest, report
 from tests.stage import Stage
@@ -34,20 +36,23 @@ async def test_the_notice_says_how_long_each_thing_is_kept(stage: Stage) -> None
         assert kept in lines
 
 
+@pytest.mark.everywhere
 async def test_each_layer_of_the_notice_says_who_carries_the_messages(
     stage: Stage, place: tuple[str, str]
 ) -> None:
     """Telegram's terms for bots ask for a command of this name."""
     parent = await stage.newcomer()
-    on_telegram = place[1] == "telegram"
+    on_telegram, on_matrix = place[1] == "telegram", place[1] == "matrix"
     assert ("Telegram les transporte" in (await parent.say("/start")).text) is on_telegram
     short = await parent.say("/privacy")
     assert ("Telegram les transporte" in short.text) is on_telegram
     notice = (await parent.press("Lire la notice")).text
     assert ("pas chiffrés de bout en bout" in notice) is on_telegram
-    assert ("Rien n'est transmis hors de l'Union européenne" in notice) is not on_telegram
+    assert ("Vos messages passent par des serveurs Matrix" in notice) is on_matrix
+    assert ("Rien n'est transmis hors de l'Union" in notice) is (place[1] == "web")
 
 
+@pytest.mark.everywhere
 async def test_only_the_word_erases(stage: Stage, place: tuple[str, str]) -> None:
     parent = await stage.newcomer()
     await report(parent)
@@ -63,8 +68,10 @@ async def test_only_the_word_erases(stage: Stage, place: tuple[str, str]) -> Non
     assert "REX-2027-00001" in "".join((await parent.say("mes témoignages")).labels)
     await parent.say("données")
     await parent.press("Tout effacer")
-    gone = await parent.say("Effacer")
+    await parent.say("Effacer")
+    gone = parent.seen[-1]["text"]
     assert ("Telegram garde cette conversation" in gone) is (place[1] == "telegram")
+    assert ("Votre messagerie garde cette conversation" in gone) is (place[1] == "matrix")
     if isinstance(parent, Guest):
         assert await parent.status() == 403
     left = await stage.db.read(lambda store: store.reports.numbered("REX-2027-00001"))

@@ -1,11 +1,14 @@
 """A report by its number, typed or in a link: as its author, a reader or everybody sees it."""
 
+import pytest
+
 from storage.grants import Role
 from tests.journeys.test_reviews import waiting
 from tests.people import Someone
 from tests.stage import Stage
 
 
+@pytest.mark.everywhere
 async def test_its_author_and_a_reader_each_see_it_in_their_way(stage: Stage) -> None:
     [author] = await waiting(stage, 1)
     reader, other = await stage.invited(Role.reviewer), await stage.newcomer()

@@ -32,6 +32,7 @@ async def test_a_newcomer_is_welcomed_and_tells_first(stage: Stage) -> None:
     assert "Qu'avez-vous raconté" in kind, "the story is not asked again"
 
 
+@pytest.mark.everywhere
 async def test_a_report_is_read_published_and_its_author_told(stage: Stage) -> None:
     parent, secretary = await stage.newcomer(), await stage.invited(Role.secretariat)
     number = await report(parent)
@@ -78,6 +79,7 @@ async def asked(stage: Stage, question: str = "Combien de tablettes ?") -> tuple
     return parent, secretary
 
 
+@pytest.mark.everywhere
 async def test_a_question_is_answered_under_the_story(stage: Stage) -> None:
     parent, secretary = await asked(stage)
     assert "Quelle est votre réponse ?" in await parent.press("Répondre")
@@ -229,6 +231,7 @@ async def test_a_photo_elsewhere_is_not_stored(stage: Stage) -> None:
     assert await photos_kept(stage) == 0
 
 
+@pytest.mark.everywhere
 async def test_photos_lose_what_they_knew(stage: Stage) -> None:
     parent, secretary = await stage.newcomer(), await stage.invited(Role.secretariat)
     await parent.say("témoigner")
@@ -353,6 +356,7 @@ async def test_a_draft_waits_for_whoever_stops(stage: Stage) -> None:
     assert "Que voulez-vous raconter" in await parent.say("précédent")
 
 
+@pytest.mark.everywhere
 async def test_withdrawn_is_gone(stage: Stage) -> None:
     parent = await stage.newcomer()
     await report(parent)

@@ -3,6 +3,8 @@
 import asyncio
 from datetime import timedelta
 
+import pytest
+
 from scheduled.reviews import tell_waiting
 from storage.grants import Role
 from tests.journeys.test_reports import photo
@@ -41,6 +43,7 @@ async def test_one_decision_brings_the_next_report(stage: Stage) -> None:
     assert "est publié, sans votre nom" in await told(stage, first)
 
 
+@pytest.mark.everywhere
 async def test_a_decision_can_be_undone_and_its_author_hears(stage: Stage) -> None:
     [author] = await waiting(stage, 1)
     secretary = await stage.invited(Role.secretariat)
@@ -116,28 +119,35 @@ async def test_a_claim_ends_with_the_role(stage: Stage) -> None:
     assert "Votre compte ne permet pas" in await former.press("Publier")
 
 
-async def test_each_refusal_says_why_and_what_next(stage: Stage) -> None:
-    author, _ = await waiting(stage, 2)
-    one, two = await stage.invited(Role.secretariat), await stage.invited(Role.secretariat)
-    await one.say("modérer")
-    await one.press("Lire le suivant")
+@pytest.mark.buttons  # the message goes, and the numbers with it
+async def test_a_report_that_is_withdrawn_meanwhile(stage: Stage) -> None:
+    [author] = await waiting(stage, 1)
+    secretary = await stage.invited(Role.secretariat)
+    await secretary.say("modérer")
+    await secretary.press("Lire le suivant")
     await author.say("mes témoignages")
     await author.press("REX-2027-00001")
     await author.press("Retirer")
     await author.press("Oui, retirer")
-    withdrawn = await one.press("Garder")
+    withdrawn = await secretary.press("Garder")
     assert "Son auteur a retiré ce témoignage." in withdrawn
     assert withdrawn.labels[0] == "Lire le suivant"
+
+
+async def test_each_refusal_says_why_and_what_next(stage: Stage) -> None:
+    await waiting(stage, 1)
+    one, two = await stage.invited(Role.secretariat), await stage.invited(Role.secretariat)
+    await one.say("modérer")
     await one.press("Lire le suivant")
     await one.press("Arrêter")
     await two.say("modérer")
     await two.press("Lire le suivant")
     taken = await one.press("Publier")
-    assert "Un collègue lit REX-2027-00002." in taken
+    assert "Un collègue lit REX-2027-00001." in taken
     await two.press("Garder")
     assert "Un collègue a déjà décidé" in await one.press("Publier")
     mine = await two.press("Publier")
-    assert "Vous avez déjà décidé pour REX-2027-00002." in mine
+    assert "Vous avez déjà décidé pour REX-2027-00001." in mine
     assert "Lire le suivant" in mine.labels
 
 
@@ -158,6 +168,7 @@ async def test_a_report_is_opened_by_its_number_and_seen_again(stage: Stage) -> 
     assert "Annuler ma décision (00002)" in seen.labels
 
 
+@pytest.mark.everywhere
 async def test_photos_are_looked_at_before_they_are_published(stage: Stage) -> None:
     author, secretary = await stage.newcomer(), await stage.invited(Role.secretariat)
     await author.say("témoigner")

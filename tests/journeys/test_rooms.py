@@ -133,7 +133,7 @@ async def test_it_is_shown_in_a_group_only_and_while_it_is_open(square: Square) 
     secretary = await square.met("secretary", Role.secretariat)
     await opened(square)
     await square.receive(secretary.address, secretary.address, choice="polls.show_here:1")
-    assert "Ce bouton ne sert plus." in secretary.own[-1].text
+    assert "Ce choix n'est plus possible." in secretary.own[-1].text
     await secretary.say_among("votes")
     await square.stage.advance(timedelta(days=2))
     late = await secretary.press_among("Montrer ici")
@@ -234,7 +234,7 @@ async def test_who_has_no_voice_is_told_so_alone(square: Square) -> None:
         secretary.address, "#room", choice="polls.vote:1:0", in_group=True, signed_in=False
     )
     assert "il faut une invitation" in str(unsigned.toast)
-    assert "Ce bouton ne sert plus." in str((await parent.send_among("polls.vote:1:x")).toast)
+    assert "Ce choix n'est plus possible." in str((await parent.send_among("polls.vote:1:x")).toast)
     assert "en privé" in str((await parent.send_among("polls.follow:1")).toast)
     stranger = await square.person("stranger").press_among("Le réseau")
     assert stranger.stranger

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import literal, select
 
 from storage.base import Base
@@ -52,6 +53,7 @@ async def person_of(stage: Stage) -> int:
 # Those who write
 
 
+@pytest.mark.everywhere
 async def test_a_message_is_answered_where_it_was_written(stage: Stage) -> None:
     secretary = await stage.invited(Role.secretariat)
     parent = await stage.newcomer()
@@ -305,6 +307,7 @@ def _let_go(store: Store) -> None:
     store.session.flush()
 
 
+@pytest.mark.everywhere
 async def test_a_message_that_comes_meanwhile_is_read_first(stage: Stage) -> None:
     secretary, parent = await stage.invited(Role.secretariat), await written(stage)
     await opened(secretary)

@@ -131,6 +131,7 @@ async def test_voice_notes_count_among_the_five(stage: Stage) -> None:
     assert await photos_kept(stage) == 5
 
 
+@pytest.mark.everywhere
 async def test_a_withdrawn_report_leaves_no_voice(stage: Stage) -> None:
     author = await stage.newcomer()
     await told_by_voice(author)
