@@ -68,9 +68,14 @@ async def serving(url: str) -> AsyncIterator[str]:
 async def start_and_memory(url: str, more: Mapping[str, str] | None = None) -> tuple[float, float]:
     """Seconds from start to ready, and MiB of memory when idle."""
     async with process(url, more) as (_, pid, seconds):
-        await asyncio.sleep(3)
-        status = Path(f"/proc/{pid}/status").read_text()  # noqa: ASYNC240 (of the kernel)
-        kilobytes = next(
-            int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")
-        )
-        return seconds, kilobytes / 1024
+        return seconds, await idle_memory(pid)
+
+
+async def idle_memory(pid: int) -> float:
+    """MiB of memory that a process holds, once it has had nothing to do for a while."""
+    await asyncio.sleep(3)
+    status = Path(f"/proc/{pid}/status").read_text()  # noqa: ASYNC240 (of the kernel)
+    kilobytes = next(
+        int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")
+    )
+    return kilobytes / 1024

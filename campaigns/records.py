@@ -33,6 +33,7 @@ class Told:
     body: dict[str, Any] | None
     id: int
     message: str | None
+    poll: str | None
     failure: Failure | None
     attempts: int
 
@@ -57,6 +58,7 @@ _told = select(
     Delivery.body,
     Delivery.id,
     Delivery.message,
+    Delivery.poll,
     Delivery.failure,
     Delivery.attempts,
 ).order_by(Delivery.chat_id, Delivery.event)

@@ -15,7 +15,7 @@ from storage.meetings import REMINDED, Meeting
 
 NEWS = ("meetings.called", "meetings.changed", "meetings.moved", "meetings.cancelled")
 REMINDER, RECALLED, BROADCAST = "meetings.reminder", "meetings.reminded", "broadcasts.said"
-CARD = "broadcasts.card"
+DRAWN_OFTEN = ("broadcasts.card", "polls.group_card", "meetings.group_card")
 OPEN = (DeliveryState.waiting, DeliveryState.sending)
 
 
@@ -43,7 +43,7 @@ def notices_once(records: Records) -> Iterator[str]:
     same = Counter(
         (name, json.dumps(arguments, sort_keys=True))
         for name, arguments in records.notices.values()
-        if name not in (REMINDER, CARD)
+        if name not in (REMINDER, *DRAWN_OFTEN)
     )
     for (name, arguments), times in same.items():
         if times > 1:

@@ -1,0 +1,246 @@
+"""Messages and votes a second on Matrix, beside a bare bot on matrix-nio and the same homeserver.
+
+That is a real Synapse whose rates are open: it takes most of the time of whatever is sent.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.bot_api import BotApi
+from benchmarks.bot_api import serving as serving_telegram
+from benchmarks.committee import PATIENCE, Committee
+from benchmarks.deliveries import opened
+from benchmarks.forwarder import forwarding
+from benchmarks.homeserver import Card, World, Writer, side_by_side
+from benchmarks.rows import Row, higher, lower
+from benchmarks.server import idle_memory, process
+from benchmarks.telegram import on_telegram
+from tests.homeserver import Synapse
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured with.
+
+    Attributes:
+        writers: people with an encrypted direct chat.
+        readers: people with one in clear.
+        rooms: in which Préau is, in all.
+        broadcasts: to all writers, or to all readers, at the same time.
+        polls: in which each writer votes.
+    """
+
+    writers: int = 40
+    readers: int = 40
+    rooms: int = 200
+    broadcasts: int = 10
+    polls: int = 10
+
+
+QUICK = Size(writers=20, readers=20, rooms=60)
+
+
+async def rows(url: str, folder: Path, size: Size) -> AsyncIterator[list[Row]]:
+    """All rows.
+
+    Args:
+        url: of Préau's database, which is empty yet.
+        folder: for the data of others.
+
+    Raises:
+        NotInstalled: Synapse is not.
+    """
+    server = Synapse(folder)
+    server.start()
+    try:
+        async with World(server, size.writers, size.readers, size.rooms) as world:
+            with opened(url) as database:
+                both = Both(world, Committee(database, world, size.polls), url, folder)
+                async for measured in both.rows(size):
+                    yield measured
+    finally:
+        server.stop()
+
+
+class Bare:
+    """`benchmarks.echo_nio` as a process: what it is asked to do, and what it answers."""
+
+    def __init__(self, running: asyncio.subprocess.Process) -> None:
+        self._running = running
+
+    async def do(self, name: str, *arguments: object) -> str:
+        assert self._running.stdin is not None
+        assert self._running.stdout is not None
+        self._running.stdin.write((" ".join(map(str, (name, *arguments))) + "\n").encode())
+        line = await asyncio.wait_for(self._running.stdout.readline(), PATIENCE)
+        assert line, "it ended"
+        return line.decode().strip()
+
+    async def messages_per_second(self, manner: str, count: int, rooms: list[str]) -> float:
+        return float(await self.do("send", manner, count, *rooms))
+
+
+class Both:
+    """Préau and a bare bot, each with the same people, and at work in turns."""
+
+    def __init__(self, world: World, committee: Committee, url: str, folder: Path) -> None:
+        self.world = world
+        self.committee = committee
+        self.url = url
+        self.folder = folder
+        self.preau = world.preau.user_id
+        self.bare = world.bare.user_id
+
+    async def rows(self, size: Size) -> AsyncIterator[list[Row]]:
+        server = self.world.server.url
+        async with self._bare(server) as bare:
+            await bare.do("look")
+            async with self._preau(server):
+                await self._share_keys(bare)
+                for encrypted in (False, True):
+                    yield await self._sending(bare, size.broadcasts, encrypted=encrypted)
+        yield [await self._voting()]
+        seconds, memory = await self._first_answer()
+        yield [
+            lower(f"start to an answer, {size.rooms} rooms, against 5 s", seconds, 5, "s"),
+            lower("idle memory, all platforms, against 180 MiB", memory, 180, "MiB"),
+        ]
+
+    def _settings(self, homeserver: str) -> dict[str, str]:
+        return {
+            "PREAU_MATRIX_HOMESERVER": homeserver,
+            "PREAU_MATRIX_USER": self.preau,
+            "PREAU_MATRIX_PASSWORD": self.world.preau.password,
+            "PREAU_MATRIX_RATE": "1000",
+        }
+
+    def _preau(
+        self, homeserver: str, **more: str
+    ) -> AbstractAsyncContextManager[tuple[str, int, float]]:
+        return process(self.url, {**self._settings(homeserver), **more})
+
+    @asynccontextmanager
+    async def _bare(self, homeserver: str) -> AsyncIterator[Bare]:
+        """The bare bot; its keys are kept from one time to the next."""
+        device = self.world.bots[self.bare]
+        about = (homeserver, device.user_id, device.device, device.token, str(self.folder))
+        running = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "benchmarks.echo_nio", *about),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            yield Bare(running)
+        finally:
+            running.kill()
+            await running.wait()
+
+    async def _share_keys(self, bare: Bare) -> None:
+        """Have all who write to each other in encrypted rooms do so once."""
+        await self.committee.told()  # of the polls
+        writers = self.world.writers
+        await side_by_side(one.look() for one in writers)
+        await side_by_side(one.say(self.preau, "aide") for one in writers)
+        await side_by_side(one.say(self.bare, "aide") for one in writers)
+        await bare.do("look")
+        await bare.do("send", "concurrent", len(writers), *self._rooms(encrypted=True))
+        await self.committee.answered(len(writers))
+
+    def _rooms(self, *, encrypted: bool) -> list[str]:
+        """Those of the bare bot."""
+        writers, readers = self.world.writers, self.world.readers
+        people = [one.account for one in writers] if encrypted else readers
+        return [one.direct[self.bare] for one in people]
+
+    async def _sending(self, bare: Bare, broadcasts: int, *, encrypted: bool) -> list[Row]:
+        """Messages a second; a machine's speed drifts, so the other is measured on both sides."""
+        rooms = self._rooms(encrypted=encrypted)
+        count, manners = broadcasts * len(rooms), ("sequential", "concurrent")
+        before = [await bare.messages_per_second(one, count, rooms) for one in manners]
+        ours = await self.committee.broadcasts_per_second(broadcasts, to_writers=encrypted)
+        after = [await bare.messages_per_second(one, count, rooms) for one in reversed(manners)]
+        means = [sum(both) / 2 for both in zip(before, reversed(after), strict=True)]
+        kind = "encrypted" if encrypted else "in clear"
+        return [
+            higher(f"sent, Matrix, {kind}, nio, {manner}", ours, mean, 0.9, "messages/s")
+            for manner, mean in zip(manners, means, strict=True)
+        ]
+
+    async def _vote(self) -> int:
+        """Have people vote while nobody reads it, half of them by number; how many votes.
+
+        The bare bot is told the same, as answers to something that it said.
+        """
+        writers = {one.account.direct[self.preau]: one for one in self.world.writers}
+        votes = [(writers[room], self.preau, card) for room, card in self.committee.cards()]
+        count = len(votes)
+        for writer in self.world.writers:
+            event = (await self._last_said(writer, self.bare))["event_id"]
+            votes += [
+                (writer, self.bare, Card(event, event, card.answer))
+                for one, _, card in votes[:count]
+                if one is writer
+            ]
+        await side_by_side(
+            writer.vote(bot, card, native=number % 2 == 0)
+            for number, (writer, bot, card) in enumerate(votes)
+        )
+        return count
+
+    async def _voting(self) -> Row:
+        """Votes committed a second, beside events that the bare bot is called back for.
+
+        Each is cut off while people vote, and then reads it all: from when it asks for that.
+        """
+        homeserver = self.world.server.url
+        async with (
+            forwarding(homeserver) as (address, line),
+            forwarding(homeserver) as (other_address, other_line),
+            self._preau(address),
+            self._bare(other_address) as bare,
+        ):
+            await bare.do("look")
+            await self.committee.broadcasts_per_second(1, to_writers=True)  # keys are shared anew
+            with line.cut(), other_line.cut():
+                count = await self._vote()
+            voted_at = await self.committee.voted(count)
+            await self.committee.told()
+            heard_at = float(await bare.do("hear", count))
+        ours, nio = count / (voted_at - line.asked_at), count / (heard_at - other_line.asked_at)
+        return higher("votes, Matrix, against nio, which decrypts", ours, nio, 0.4, "votes/s")
+
+    async def _first_answer(self) -> tuple[float, float]:
+        """Seconds from a start to the answer for who waits, and then memory in MiB.
+
+        All platforms are served.
+        """
+        writer = self.world.writers[0]
+        await writer.say(self.preau, "aide")
+        async with serving_telegram(BotApi([], [])) as telegram:
+            began = time.time()
+            settings = on_telegram(telegram)
+            async with self._preau(self.world.server.url, **settings) as (_, pid, _):
+                answered = await self._answered_at(writer, began)
+                return answered - began, await idle_memory(pid)
+
+    async def _answered_at(self, writer: Writer, since: float) -> float:
+        """When Préau said something to somebody, as the homeserver says."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                last = await self._last_said(writer, self.preau)
+                at: float = last["origin_server_ts"] / 1000
+                if last["sender"] == self.preau and at > since:
+                    return at
+                await asyncio.sleep(0.1)
+
+    async def _last_said(self, writer: Writer, bot: str) -> dict[str, Any]:
+        """The newest event of a direct chat."""
+        path = f"/rooms/{writer.account.direct[bot]}/messages?dir=b&limit=1"
+        [last] = (await self.world.ask("GET", path, token=writer.account.token))["chunk"]
+        return dict(last)
