@@ -18,6 +18,7 @@ from storage.deliveries import Born, Operation, Outgoing, numbered
 from storage.store import Store
 
 REPLY, NOTICE = "reply", "notice"
+EARLIER = "earlier"  # a reply after which a form has asked something
 
 
 @dataclass

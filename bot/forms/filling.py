@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 
 from bot import routing, voice
-from bot.answering import REPLY
+from bot.answering import EARLIER, REPLY
 from bot.forms import REVIEW, Field, Form, Given, LongText, Photos, Problem, State
 from bot.forms.sources import Piece, Sources, edited, followed, joined, withdrawn
 from bot.messages import Attachment, Label, Reply, Request, Words
@@ -397,7 +397,10 @@ class Filling:
     def _take_numbers(self) -> None:
         """Have numbers answer what is asked now, not what was answered before."""
         context = self.request.context
-        context.awaiting = [entry for entry in context.awaiting if entry[1] != REPLY]
+        context.awaiting = [
+            [message, EARLIER if kind == REPLY else kind, *shown]
+            for message, kind, *shown in context.awaiting
+        ]
 
     @property
     def ways(self) -> list[tuple[str, Label]]:
