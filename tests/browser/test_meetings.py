@@ -43,18 +43,23 @@ def in_words(at: datetime) -> str:
     return format_datetime(at, "d MMMM yyyy 'à' H 'h' mm", ZoneInfo("Europe/Paris"), locale="fr")
 
 
+async def asked(page: Page, text: str) -> None:
+    """Wait until this is the newest thing that was said: an earlier meeting was asked the same."""
+    await expect(page.locator(".bubble:not(.mine)").last).to_contain_text(text)
+
+
 async def call(page: Page, at: datetime) -> None:
     """Call a meeting of the one group that this person leads, up to the review."""
     await say(page, "réunion")
     await answer_start(page, at)
-    await heard(page, "À quelle heure finit-elle")
+    await asked(page, "À quelle heure finit-elle")
     await page.get_by_role("button", name=re.compile(r"\(1 h 30\)$")).last.click()
     await press(page, "Sur place et à distance")
-    await heard(page, "Quelle est l'adresse")
+    await asked(page, "Quelle est l'adresse")
     await say(page, PLACE)
-    await heard(page, "Quel est le lien")
+    await asked(page, "Quel est le lien")
     await say(page, "https://visio.example.org/filiere")
-    await heard(page, "Relisez avant d'envoyer")
+    await asked(page, "Relisez avant d'envoyer")
 
 
 async def answer_start(page: Page, at: datetime) -> None:
@@ -63,7 +68,7 @@ async def answer_start(page: Page, at: datetime) -> None:
     await expect(newest).to_contain_text(re.compile("Quel jour, et à quelle heure|Quel groupe"))
     if "Quel groupe" in await newest.inner_text():
         await page.locator(".choices").last.get_by_role("button").first.click()
-    await heard(page, "Quel jour, et à quelle heure")
+    await asked(page, "Quel jour, et à quelle heure")
     await say(page, in_words(at))
 
 
