@@ -105,10 +105,13 @@ class Committee:
 
         return self._database.read_now(found)
 
+    def votes(self) -> int:
+        """How many ballots were cast."""
+        return self._database.read_now(_ballots)
+
     async def voted(self, count: int) -> float:
         """Wait for so many ballots; when that was seen, by time.monotonic."""
-        counted = select(func.count()).select_from(Ballot)
-        return await self.until(lambda store: store.session.scalar(counted) == count)
+        return await self.until(lambda store: _ballots(store) == count)
 
 
 def _group(store: Store, name: str, people: list[int], now: datetime) -> int:
@@ -131,3 +134,7 @@ def _open_poll(store: Store, question: str, people: list[int], now: datetime) ->
 
 def _last_delivery(store: Store) -> int:
     return store.session.scalar(select(func.max(Delivery.id))) or 0
+
+
+def _ballots(store: Store) -> int:
+    return store.session.scalar(select(func.count()).select_from(Ballot)) or 0

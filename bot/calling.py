@@ -168,6 +168,9 @@ class Calling:
             await self._write(lambda store, now: _give_up(store, errand, failure, behind, now))
             self.woken()
             return [], 0.0
+        if failure.absent:
+            await self._write(lambda store, now: _defer(store, [errand, *behind], now, failure))
+            return [], 0.0
         is_unanswered = failure.reason is Failure.unreachable
         most = MOST_UNANSWERED if is_unanswered else MOST_TRIES
         is_over = failure.final or errand.attempts >= most
@@ -216,6 +219,12 @@ def _put_back(
     store.deliveries.retry(errand.delivery_id, now + wait)
     held = min(wait, timedelta(seconds=HELD))
     store.deliveries.defer([(one.delivery_id, now + held) for one in behind])
+
+
+def _defer(store: Store, errands: Sequence[Errand], now: datetime, failure: SendFailed) -> None:
+    """Have errands wait for who they are for, at no cost."""
+    due = now + timedelta(seconds=failure.wait)
+    store.deliveries.defer([(one.delivery_id, due) for one in errands])
 
 
 def _give_up(

@@ -127,6 +127,13 @@ class Dispatcher:
         )
         self.woken()
 
+    async def came(self, platform: str, chats: Sequence[str]) -> None:
+        """The people of direct chats came into them: what waits for them there is said now."""
+        await self.database.write(
+            lambda store: store.hasten_chats(platform, chats, self.clock.now())
+        )
+        self.woken()
+
     async def _once(
         self, platform: str, chat: str, update: Applied, do: Callable[[Store], None]
     ) -> None:

@@ -150,6 +150,11 @@ class Store:
         if chat_id is not None:
             self.open_up_chat(chat_id, now)
 
+    def hasten_chats(self, platform: str, addresses: Sequence[str], now: datetime) -> None:
+        """What waits to be tried again in chats is tried at once."""
+        found = [self.people.chat_at(platform, address) for address in addresses]
+        self.deliveries.hasten([one for one in found if one is not None], now)
+
     def move_chat(self, platform: str, address: str, to: str, now: datetime) -> None:
         """Follow a chat to another address; if there was one already, all goes on there."""
         moved = self.people.move_chat(platform, address, to)

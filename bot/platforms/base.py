@@ -1,6 +1,6 @@
 """What a chat platform is: four functions and a few declared abilities."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -66,6 +66,8 @@ class Receiver(Protocol):
         self, platform: str, chat: str, update_id: str, received_at: datetime
     ) -> None: ...
 
+    async def came(self, platform: str, chats: Sequence[str]) -> None: ...
+
     def in_hand(self, received_at: datetime) -> AbstractContextManager[None]: ...
 
     async def wants(
@@ -83,6 +85,8 @@ class SendFailed(Exception):
         final: whether trying again is useless.
         wait: seconds after which it may be tried again.
         for_all: nothing at all is taken meanwhile; this message was not tried.
+        absent: who it is for has not come into the chat yet; it was not tried, and is tried once
+            `Receiver.came` tells that they did, or after `wait`.
         moved_to: the chat has this address now.
     """
 
@@ -93,6 +97,7 @@ class SendFailed(Exception):
         final: bool = False,
         wait: float = 0,
         for_all: bool = False,
+        absent: bool = False,
         moved_to: str | None = None,
     ) -> None:
         super().__init__(reason)
@@ -100,6 +105,7 @@ class SendFailed(Exception):
         self.final = final
         self.wait = wait
         self.for_all = for_all
+        self.absent = absent
         self.moved_to = moved_to
 
 

@@ -104,6 +104,16 @@ _fail_chat = (
     .where(_rows.c.chat_id == bindparam("chat"), _on_its_way)
     .values(state=DeliveryState.failed, failure=bindparam("reason"), **_ended)
 )
+_hasten = (
+    update(_rows)
+    .where(
+        _rows.c.chat_id.in_(bindparam("chats", expanding=True)),
+        _rows.c.state == DeliveryState.waiting,
+        _rows.c.body.is_not(None),  # else it was not tried yet, and has its time
+        _rows.c.due_at > _moment,
+    )
+    .values(due_at=_moment)
+)
 _says = _rows.c.operation.in_((Operation.send, Operation.edit))
 _fail_private = (
     update(_rows)
@@ -218,6 +228,10 @@ class Marking:
     def fail_chat(self, chat_id: int, reason: Failure, now: datetime) -> None:
         """End all that is on its way to a chat."""
         execute(self.session, _fail_chat, {"chat": chat_id, "reason": reason, "moment": now})
+
+    def hasten(self, chat_ids: Sequence[int], now: datetime) -> None:
+        """Have what was tried in some chats, and waits to be tried again, tried at once."""
+        execute(self.session, _hasten, {"chats": chat_ids, "moment": now})
 
     def end_private(self, chat_id: int, now: datetime) -> None:
         """Say nothing more of what was to be said in a chat in private, and forget what was said.

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from sqlalchemy import Select, event, func, select, update
 
 from bot import calling
 from bot.clock import MovableClock
+from bot.dispatcher import Dispatcher
 from bot.pace import EARLY, Pace
 from bot.platforms.base import Call, SendFailed
 from bot.platforms.web.platform import WebChat
@@ -86,7 +87,10 @@ async def until(condition: Any, at_most: float = 10.0) -> float:
 async def test_a_reply_does_not_wait_behind_three_thousand(
     settings: Settings, db: Database, notices: dict[str, Any]
 ) -> None:
-    """At 30 a second, with the broadcast in full flow."""
+    """At 30 a second, with the broadcast in full flow: counted in calls: a machine may be busy.
+
+    How near to 30 a second a broadcast goes is measured in `benchmarks/broadcasts.py`.
+    """
     messenger = Messenger(Pace(30))
     messenger.slow = 0.05
     clock = MovableClock()
@@ -97,17 +101,14 @@ async def test_a_reply_does_not_wait_behind_three_thousand(
     db.write_now(broadcast)
     async with running(sending):
         await until(lambda: len(messenger.calls) > 20)
-        waits = []
         for chat in chats:
-            words = f"réponse {chat}"
+            words, before = f"réponse {chat}", len(messenger.calls)
             sending.hand(db.write_now(partial(answer, chat_id=chat, words=[words])))
-            waits.append(await until(partial(heard, messenger, words)))
+            await until(partial(heard, messenger, words))
+            assert len(messenger.calls) - before < 30, "what is sent in a second"
             await asyncio.sleep(0.3)
-        assert max(waits) < 1
-        began, before = time.monotonic(), len(messenger.calls)
-        await asyncio.sleep(2)
-        rate = (len(messenger.calls) - before) / (time.monotonic() - began)
-        assert rate > 0.93 * 30
+        before = len(messenger.calls)
+        await until(lambda: len(messenger.calls) > before + 30)
     assert counted(db, State.sending) < 3.5 * 30, "the rest waits in the database"
     assert counted(db, State.waiting) > 2000
     attempts = db.read_now(
@@ -171,6 +172,32 @@ async def test_a_refusal_costs_no_attempt_and_is_over_when_it_is_said_to_be(
     await send(sending)
     assert time.monotonic() - began > 1
     assert states(db) == [(State.sent, None, 1)] * 3
+
+
+async def test_who_has_not_come_yet_is_waited_for_at_no_cost_and_told_once_they_do(
+    settings: Settings, db: Database, messenger: Messenger, notices: dict[str, Any]
+) -> None:
+    """What is planned for later keeps its time."""
+    sending = sender(settings, db, messenger)
+    dispatcher = Dispatcher(db, settings, sending.clock, {NAME: messenger}, lambda: None)
+    chat = db.write_now(lambda store: somebody(store, "@room")[1])
+    for due in (NOW, NOW, NOW + timedelta(days=9)):
+        db.write_now(partial(_tell, chat_id=chat, due=due))
+    absent = SendFailed(Failure.refused, wait=3600, absent=True)
+    messenger.failures.extend([absent] * 2 * calling.MOST_TRIES)
+    while messenger.failures:
+        await send(sending)
+        moved(sending, timedelta(hours=1))
+    messenger.failures.append(absent)
+    await send(sending)
+    assert states(db) == [(State.waiting, None, 0)] * 3
+    await dispatcher.came(NAME, ["@room", "@unknown"])
+    await send(sending)
+    assert states(db) == [(State.sent, None, 1)] * 2 + [(State.waiting, None, 0)]
+
+
+def _tell(store: Store, chat_id: int, due: datetime) -> None:
+    store.deliveries.tell(chat_id, "tests.plain", {}, NOW, due_at=due)
 
 
 async def test_a_platform_that_is_away_for_long_loses_no_message(

@@ -170,8 +170,7 @@ async def test_who_never_wrote_is_invited_to_a_role_and_accepts(
 ) -> None:
     await stage.organisation("amf", "AMF")
     secretary = await secretary_on(stage)
-    # A strict client reads nothing of a device that it meets later than the first message.
-    async with JsCorrespondent(node, synapse, "jeanne") as jeanne:
+    async with JsCorrespondent(node, synapse, "jeanne", strict=True) as jeanne:
         await secretary.say("inviter")
         for answer in ("titulaire", "AMF", jeanne.user_id):
             await secretary.say(answer)
@@ -179,6 +178,7 @@ async def test_who_never_wrote_is_invited_to_a_role_and_accepts(
         room = await jeanne.invitation()
         await jeanne.join(room)
         await jeanne.until(lambda: said_in(jeanne, secretary.bot), "letter of the bot")
+        assert not jeanne.unreadable, "all was said once they were there"
         invited = Correspond(jeanne, secretary.bot, room, stage.settle)
         letter = await invited.look()
         assert "vous propose un rôle : titulaire." in letter

@@ -41,6 +41,8 @@ class Rooms(Protocol):
 
     def is_direct(self, room_id: str) -> bool: ...
 
+    def absence(self, room_id: str) -> float: ...
+
     def is_known_group(self, room_id: str) -> bool: ...
 
     async def open_direct(self, user_id: str) -> str: ...
@@ -119,7 +121,11 @@ class Calls:
     def _check(self, call: Call) -> None:
         """See that what is for one person is read by them, and by nobody else."""
         room, rooms = room_in(self.client, call.chat), self._rooms()
-        if call.in_group or rooms.is_direct(call.chat):
+        if call.in_group:
+            return
+        if rooms.is_direct(call.chat):
+            if wait := rooms.absence(call.chat):
+                raise SendFailed(Failure.refused, wait=wait, absent=True)
             return
         if room.users.keys() <= {self.client.user_id}:
             raise SendFailed(Failure.removed, final=True)

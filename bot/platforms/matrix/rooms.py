@@ -42,6 +42,8 @@ from storage.people import ChatKind
 log = structlog.get_logger()
 
 AGAIN = 30.0  # seconds after which a room that we made is looked at again
+# Seconds after which somebody is looked for who is invited, should it be missed that they came.
+SOON, SELDOM = 5.0, 3600.0
 
 Take = Callable[[Incoming], Awaitable[object]]
 
@@ -77,6 +79,7 @@ class Rooms:
         self._keys = KeySorting(client, self._is_expected)
         self._people: dict[str, str] = {}  # whose direct chat a room is
         self._settled: set[str] = set()
+        self._absent: set[str] = set()  # rooms whose person is invited, and not there
         self._creators: dict[str, str] = {}  # who made a room
         self._over: set[str] = set()  # rooms that go on elsewhere, or are not what was said
 
@@ -105,6 +108,17 @@ class Rooms:
 
     def is_direct(self, room_id: str) -> bool:
         return self.person_in(room_id) is not None
+
+    def absence(self, room_id: str) -> float:
+        """Seconds after which to look again whether the person of a direct chat came; 0: they are.
+
+        Who is only invited may have no device yet, or one that never heard of ours, and could not
+        read what we encrypt now.
+        """
+        person = self.person_in(room_id)
+        if person is None or not self._client.rooms[room_id].users[person].invited:
+            return 0.0
+        return SOON if self._directs.is_young(room_id) else SELDOM
 
     def is_allowed(self, user_id: str) -> bool:
         """Whether somebody is heeded: they, or their server, are admitted."""
@@ -178,6 +192,7 @@ class Rooms:
         self._keys.left()
         self._people.pop(room_id, None)
         self._settled.discard(room_id)
+        self._absent.discard(room_id)
         self._over.discard(room_id)
         self._creators.pop(room_id, None)
 
@@ -204,8 +219,9 @@ class Rooms:
         return not is_known and not await kept_of(self._database, [room_id])
 
     async def _settle_all(self, news: dict[str, list[Source]], at: datetime) -> None:
-        """See whose these rooms are."""
+        """See whose these rooms are, and whether who was invited came."""
         kept = await kept_of(self._database, list(news))
+        awaited = [room_id for room_id in news if self._may_be_awaited(room_id)]
         for room_id, given in news.items():
             try:
                 await self._settle(room_id, given, kept.get(room_id), at)
@@ -213,6 +229,11 @@ class Rooms:
                 raise
             except Exception:  # no room keeps the others from being read
                 log.exception("a room could not be looked at", room=room_id)
+        self._absent |= {room_id for room_id in news if self.absence(room_id)}
+        came = {room_id for room_id in awaited if not self.absence(room_id)}
+        if came:
+            await self._receiver.came(PLATFORM, sorted(came))
+            self._absent -= came
 
     async def _settle(
         self, room_id: str, given: list[Source], kept: Kept | None, at: datetime
@@ -272,6 +293,11 @@ class Rooms:
         is_over = room.room_id in self._over or room.room_type == SPACE
         is_alone = room.users.keys() <= {self._me} and not self._upgrades.is_leaving(room.room_id)
         return is_over or is_alone
+
+    def _may_be_awaited(self, room_id: str) -> bool:
+        """Whether something may wait for who is invited into a room, as far as was known."""
+        is_unknown = room_id not in self._settled and self._creators.get(room_id) == self._me
+        return is_unknown or room_id in self._absent
 
     def _is_awaited(self, room_id: str) -> bool:
         """Whether we are alone in a room for a while only."""

@@ -43,6 +43,7 @@ class Desk:
         room: where calls go that name no other.
         now: the business clock.
         heeds: it is known at once who came into a room.
+        absent: seconds after which to look again for who is invited only.
     """
 
     def __init__(self, client: Watched, room: str = "") -> None:
@@ -53,6 +54,7 @@ class Desk:
         self.read: list[int] = []
         self.opened: list[str] = []
         self.heeds = True
+        self.absent = 0.0
         self.pace = LearningPace()
         self.calls = Calls(
             client,
@@ -69,6 +71,9 @@ class Desk:
 
     def is_direct(self, room_id: str) -> bool:
         return other_in(self.client.rooms[room_id], self.client.user_id) is not None
+
+    def absence(self, room_id: str) -> float:
+        return self.absent
 
     def is_known_group(self, room_id: str) -> bool:
         return self.heeds and not self.is_direct(room_id)

@@ -55,9 +55,12 @@ class Resident:
 
         async def tell(platform: str, *rest: Any) -> None:
             await getattr(self.dispatcher, name)(platform, *rest)
-            self.told.append((name, *map(str, rest[:-2])))
+            if name == "came":
+                self.told.extend((name, room_id) for room_id in rest[0])
+            else:
+                self.told.append((name, *map(str, rest[:-2])))
 
-        if name not in ("lost", "moved", "opened_up"):
+        if name not in ("lost", "moved", "opened_up", "came"):
             raise AttributeError(name)
         return tell
 

@@ -212,6 +212,13 @@ async def test_nothing_private_is_said_before_it_is_known_who_came(
     assert (failed.reason, failed.final, failed.wait) == (Failure.refused, False, UNKNOWN_WAIT)
 
 
+async def test_nothing_private_is_said_to_who_is_not_there_yet(two: Two) -> None:
+    desk, _ = two
+    desk.absent = 5.0
+    failed = await refused(desk.send("Un secret"))
+    assert (failed.reason, failed.absent, failed.wait) == (Failure.refused, True, 5.0)
+
+
 async def test_what_alone_is_forbidden_does_not_end_the_chat(
     two: Two, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from bot.platforms.base import SendFailed
 from bot.platforms.matrix import directs
+from bot.platforms.matrix.rooms import SOON
 from storage.deliveries import Failure
 from tests.bot.matrix.accounts import Account
 from tests.bot.matrix.residents import resident, welcomed
@@ -36,6 +37,26 @@ async def test_a_direct_chat_is_opened_once(account: Account, synapse: Synapse) 
         async with resident(account, since) as preau:
             assert await preau.rooms.open_direct(anna.user_id) == room
             assert preau.client.count("POST /createRoom") == 0
+
+
+async def test_nothing_is_said_to_who_is_invited_before_they_come(
+    account: Account, synapse: Synapse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may have no device yet. They are seen to come, also while we are away."""
+    monkeypatch.setattr(directs, "PATIENCE", 0.1)
+    async with Correspondent(synapse, "anna") as anna, Correspondent(synapse, "yann") as yann:
+        async with resident(account) as preau:
+            rooms = {one: await preau.rooms.open_direct(one.user_id) for one in (anna, yann)}
+            await preau.until(lambda: all(map(preau.rooms.is_direct, rooms.values())))
+            assert [preau.rooms.absence(room) for room in rooms.values()] == [SOON, SOON]
+            await yann.join(await yann.invitation())
+            await preau.until(lambda: preau.told)
+            assert preau.told == [("came", rooms[yann])]
+            assert [preau.rooms.absence(room) for room in rooms.values()] == [SOON, 0]
+        await anna.join(await anna.invitation())
+        async with resident(account) as preau:
+            assert sorted(preau.told) == sorted(("came", room) for room in rooms.values())
+            assert [preau.rooms.absence(room) for room in rooms.values()] == [0, 0]
 
 
 async def test_where_a_person_wrote_first_no_room_is_opened(
