@@ -92,14 +92,13 @@ def _matrix(url: str, kills: int, seed: int) -> tuple[str, Sequence[str]]:
     tally = asyncio.run(matrix.campaign(url, kills, seed))
     ways = ", ".join(f"{times} {how}" for how, times in sorted(tally.kills.items()))
     away = ", ".join(f"{times} {how}" for how, times in sorted(tally.homeserver.items()))
-    hints = ", ".join(f"{times} {words!r}" for words, times in sorted(tally.hints.items()))
     counted = (
         f"Matrix, seed {seed}: {tally.kills.total()} kills ({ways}), "
         f"{tally.homeserver.total()} of the homeserver ({away}), "
         f"{tally.struck.total()} calls struck; {tally.updates} events applied once; "
         f"{tally.replies} replies, {tally.notices} notices, {tally.reminders} reminders and "
         f"{tally.broadcasts} of broadcasts said once, in {tally.said} events that all can read; "
-        f"{tally.hints.total()} hints ({hints or 'none'}), {tally.overtaken} replies overtaken"
+        f"{tally.hints} hints, {tally.overtaken} replies overtaken"
     )
     return counted, tally.problems
 

@@ -34,7 +34,8 @@ class Tally:
         kills: of the bot, by how they came; `homeserver`: of its homeserver.
         updates: events that the homeserver acknowledged, and that were for the bot.
         struck: calls that went wrong, by how.
-        said: events of the bot in all rooms; `hints`: those that are kept nowhere, by their words.
+        said: events of the bot in all rooms; `hints`: those that say that something cannot be
+            read yet, which are kept nowhere.
         overtaken: replies that came after a newer one, since they were tried again too often.
     """
 
@@ -48,7 +49,7 @@ class Tally:
     reminders: int = 0
     broadcasts: int = 0
     overtaken: int = 0
-    hints: Counter[str] = field(default_factory=Counter)
+    hints: int = 0
     problems: list[str] = field(default_factory=list)
 
 

@@ -7,14 +7,18 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from bot.platforms.matrix.sending import TX
+from bot.rendering import texts_for
 from campaigns.matrix.patient import Patient
 from campaigns.records import Told
 from storage.deliveries import DeliveryState, Kind, Operation
 from tests.homeserver.client import POLL
 
 WAITED_FOR = 3  # tries, after which others go before what is tried again
+# All that is said and kept nowhere: that something cannot be read yet.
+HINT = texts_for("fr", ZoneInfo("Europe/Paris")).plain("matrix.unreadable", {})
 
 Source = dict[str, Any]
 
@@ -40,14 +44,14 @@ class Standing:
         told: the deliveries of each room, in the order of their ids.
 
     Attributes:
-        hints: what is kept nowhere, by its words.
+        hints: how often it was said that something cannot be read yet.
         overtaken: replies that came after a newer one, since they were tried again too often.
     """
 
     def __init__(self, rooms: Sequence[Room], told: Mapping[str, Sequence[Told]]) -> None:
         self.rooms = rooms
         self.told = told
-        self.hints: Counter[str] = Counter()
+        self.hints = 0
         self.overtaken = 0
 
     def problems(self) -> Iterator[str]:
@@ -96,9 +100,9 @@ class Standing:
         known = {tx for one in told for tx in _txs(one)}
         strange = {one["event_id"] for one in room.said if _tx(one) not in known}
         for event in room.reader.events:
-            if event.id in strange and event.content.get("msgtype") == "m.notice":
+            if event.id in strange and event.text == HINT:
                 strange.remove(event.id)
-                self.hints[event.text.split(":")[0]] += 1
+                self.hints += 1
         if strange:
             yield f"nobody said {sorted(strange)[:5]}"
 

@@ -145,10 +145,11 @@ async def test_who_comes_back_into_a_room_with_a_new_device_is_read_and_reads(
 ) -> None:
     zoe = await stage.correspondent()
     room = await anna.client.group("Atelier", anna.bot)
+    host = Correspond(anna.client, anna.bot, room, stage.settle, in_group=True)
+    await host.look()  # what was said before she came is not encrypted for her
     await anna.client.invite(room, zoe.client.user_id)
     await zoe.client.join(room)
     here = Correspond(zoe.client, zoe.bot, room, stage.settle, in_group=True)
-    await here.look()
     assert await greeted(stage, here)
     await zoe.client.leave(room)
     await anna.client.until(lambda: anna.client.membership(room, zoe.client.user_id) == "leave", "")
