@@ -2,8 +2,6 @@
 
 import asyncio
 import io
-import mimetypes
-import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -13,24 +11,16 @@ from nio.crypto import encrypt_attachment
 from bot.platforms.matrix.client import Client
 from bot.platforms.matrix.failures import taken
 from bot.platforms.matrix.sending import Content
+from bot.platforms.naming import file_name
 
 ReadFile = Callable[[int], Awaitable[tuple[str, bytes] | None]]
 
 MOST_KNOWN = 2000  # uploads that are remembered
 KNOWN_FOR = 12 * 3600.0  # seconds: servers may forget what was uploaded long ago
 AT_ONCE = 4  # uploads: each holds a file in memory
-LONGEST_NAME = 60  # characters
 OPUS_RATE = 48_000  # samples a second
 LONGEST_VOICE = 3_600_000  # milliseconds
-_UNSAFE = re.compile(r'[\x00-\x1f/\\:*?"<>|]')
 _IMAGES = ("image/jpeg", "image/png")
-_ENDINGS = {
-    "text/calendar": ".ics",
-    "application/pdf": ".pdf",
-    "image/jpeg": ".jpg",
-    "image/png": ".png",
-    "audio/ogg": ".ogg",
-}
 
 _Key = tuple[int, str, bool]  # a file, what it is called, whether it is encrypted
 
@@ -106,7 +96,7 @@ class Uploads:
 def shows(name: str, media_type: str, data: bytes) -> Content:
     """The content of the message for a file, but for where the file is."""
     info: dict[str, Any] = {"mimetype": media_type, "size": len(data)}
-    called = _called(name, media_type)
+    called = file_name(name, media_type)
     shown: Content = {"body": called, "filename": called, "info": info, "m.mentions": {}}
     if media_type in _IMAGES:
         return {"msgtype": "m.image", **shown, "info": {**info, **_dimensions(data)}}
@@ -135,10 +125,3 @@ def _duration(data: bytes) -> int:
     position = int.from_bytes(page[2:10], "little", signed=True) if page != data else 0
     duration = position * 1000 // OPUS_RATE
     return duration if 0 < duration <= LONGEST_VOICE else 0
-
-
-def _called(name: str, media_type: str) -> str:
-    """The name of a file on its reader's device."""
-    ending = _ENDINGS.get(media_type) or mimetypes.guess_extension(media_type) or ""
-    safe = " ".join(_UNSAFE.sub(" ", name).split())[:LONGEST_NAME].strip(". ")
-    return f"{safe or 'preau'}{ending}"

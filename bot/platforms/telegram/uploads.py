@@ -1,14 +1,13 @@
 """Files as Telegram takes them: by the id it gave them, or else by their content."""
 
 import asyncio
-import mimetypes
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from telegram import InputFile, Message
 from telegram.error import BadRequest
 
+from bot.platforms.naming import file_name
 from bot.platforms.telegram.failures import says
 
 ReadFile = Callable[[int], Awaitable[tuple[str, bytes] | None]]
@@ -18,16 +17,7 @@ Send = Callable[[list[Source]], Awaitable[Sequence[Message]]]
 
 MOST_KNOWN = 2000  # files whose id is remembered
 AT_ONCE = 4  # uploads: each holds a file in memory
-LONGEST_NAME = 60  # characters
-_UNSAFE = re.compile(r'[\x00-\x1f/\\:*?"<>|]')
 _STALE = ("wrong file identifier", "wrong remote file identifier", "file_reference_", "file_id")
-_ENDINGS = {
-    "text/calendar": ".ics",
-    "application/pdf": ".pdf",
-    "image/jpeg": ".jpg",
-    "image/png": ".png",
-    "audio/ogg": ".ogg",
-}
 
 
 @dataclass(frozen=True)
@@ -106,7 +96,7 @@ class Uploads:
         if found is None:
             raise FileGone(file.number)
         media_type, content = found
-        return InputFile(content, filename=_called(file.name, media_type), attach=attach)
+        return InputFile(content, filename=file_name(file.name, media_type), attach=attach)
 
     def _remember(self, file: Attached, message: Message) -> None:
         other = message.voice or message.document
@@ -116,10 +106,3 @@ class Uploads:
         self._known[file] = given
         while len(self._known) > MOST_KNOWN:
             del self._known[next(iter(self._known))]
-
-
-def _called(name: str, media_type: str) -> str:
-    """The name of a document on its reader's phone."""
-    ending = _ENDINGS.get(media_type) or mimetypes.guess_extension(media_type) or ""
-    safe = " ".join(_UNSAFE.sub(" ", name).split())[:LONGEST_NAME].strip(". ")
-    return f"{safe or 'preau'}{ending}"
