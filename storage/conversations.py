@@ -154,28 +154,31 @@ class Context:
         self.kept = said if before is None else f"{before}\n{said}"
         self.kept_in = [*known, [messages, len(said)]]
 
+    def kept_pieces(self) -> list[tuple[list[str], str]]:
+        """What is kept, by the messages in which it was said; nothing if that is not known of all.
+
+        Its pieces are joined by line ends.
+        """
+        kept, kept_in = self.kept, self.kept_in or []
+        if kept is None or sum(length + 1 for _, length in kept_in) != len(kept) + 1:
+            return []
+        pieces, start = [], 0
+        for messages, length in kept_in:
+            pieces.append((messages, kept[start : start + length]))
+            start += length + 1
+        return pieces
+
     def forget_said_in(self, message: str) -> bool:
         """Forget what of this was said in a message, or all if that cannot be told; whether any."""
         if self.kept is None:
             return False
-        pieces = _pieces(self.kept, self.kept_in or [])
+        pieces = self.kept_pieces()
         left = [one for one in pieces if message not in one[0]]
         if pieces and len(left) == len(pieces):
             return False
         self.kept = "\n".join(said for _, said in left) or None
         self.kept_in = [[messages, len(said)] for messages, said in left]
         return True
-
-
-def _pieces(kept: str, kept_in: list[Any]) -> list[tuple[list[str], str]]:
-    """What is kept, by the messages in which it was said; nothing if that is not known of all."""
-    if sum(length + 1 for _, length in kept_in) != len(kept) + 1:
-        return []
-    pieces, start = [], 0
-    for messages, length in kept_in:
-        pieces.append((messages, kept[start : start + length]))
-        start += length + 1
-    return pieces
 
 
 _find = (

@@ -272,8 +272,12 @@ class Filling:
             state = self.form.advance(self.state, replace(self._given(), text=kept))
         except Problem as problem:
             return self.ask(problem)
+        said_in = self.request.context.kept_pieces()
         self.request.context.kept = None
-        return self.go(state)
+        sources = dict(self.state.sources)
+        if said_in:
+            sources[self.state.step] = [[" ".join(them), said, "\n"] for them, said in said_in]
+        return self.go(replace(state, sources=sources))
 
     def take_files(self) -> Problem | None:
         """Keep the files that came, whatever is asked; return why some were not."""

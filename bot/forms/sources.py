@@ -5,7 +5,8 @@ Taking one back takes it out.
 
 from collections.abc import Mapping, Sequence
 
-Piece = list[str]  # a message, its words, and what stands between these and the next ones
+# A message, or several separated by spaces; the words; what stands between these and the next ones.
+Piece = list[str]
 Sources = Mapping[str, Sequence[Piece]]  # by field
 
 
@@ -39,7 +40,7 @@ def edited(sources: Sources, message: str, text: str) -> tuple[str, list[Piece]]
 def withdrawn(sources: Sources, message: str) -> tuple[str, list[Piece]] | None:
     """The field that a message which was taken back belongs to, and the pieces that are left."""
     for name, pieces in sources.items():
-        left = [piece for piece in pieces if piece[0] != message]
+        left = [piece for piece in pieces if message not in piece[0].split()]
         if len(left) < len(pieces):
             return name, left
     return None

@@ -187,6 +187,21 @@ async def test_what_was_said_outside_any_form_is_kept_no_more(
     assert await kept(square) == ["Phrase 2\nsur deux lignes\nEncore une phrase", None]
 
 
+async def test_what_was_kept_leaves_the_form_that_took_it(square: Square, parent: Talker) -> None:
+    """And what is corrected where it was said is corrected there."""
+    await parent.say("annuler")
+    for number in range(3):
+        await parent.say(f"{STORY} {number}", said_as=f"s{number}")
+    await parent.press("En faire un témoignage")
+    assert (await draft(square))["answers"]["story"].count(STORY) == 3
+    before = len(parent.own)
+    await parent.square.receive(parent.address, parent.address, edits="s2", text=f"{STORY} Deux")
+    assert "C'est changé : " in parent.own[before].text
+    [gone] = await withdraw(parent, "s0")
+    assert "C'est retiré : " in gone
+    assert (await draft(square))["answers"]["story"] == f"{STORY} 1\n{STORY} Deux"
+
+
 async def test_of_what_was_kept_before_messages_were_known_nothing_stays(
     square: Square, parent: Talker
 ) -> None:
