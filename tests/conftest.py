@@ -25,6 +25,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 import handlers  # noqa: F401 (declares every command)
@@ -35,6 +36,9 @@ from tests.compiled import Compiled
 from tests.homeserver import Node, NotInstalled, Synapse
 from tests.servers import NoServer, chromium, database, postgresql
 from tests.stage import Stage
+
+hypothesis.settings.register_profile("preau", deadline=None)  # a machine may be busy
+hypothesis.settings.load_profile("preau")
 
 SECRET = "a secret of the tests, long enough to be taken"
 NOW = datetime(2027, 1, 11, 9, 0, tzinfo=UTC)  # a Monday

@@ -70,7 +70,7 @@ MOVES = ("answer", "back", "skip", "extras", "edit", "list", "keep", "clear", "p
 moves = st.lists(st.sampled_from([*MOVES, *TAKEN_BACK]), max_size=40)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(moves)
 def test_any_wandering_can_be_finished_and_survives_storage(wandering: list[str]) -> None:
     state = report_form.start({})
@@ -115,7 +115,7 @@ def test_any_wandering_can_be_finished_and_survives_storage(wandering: list[str]
     assert report_form.complete(state)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(max_size=5000))
 def test_any_text_is_an_answer_or_a_named_problem(typed: str) -> None:
     for name in ("story", "title", "academie", "photos", "kind"):
@@ -273,7 +273,7 @@ def test_bad_input_is_named_and_loses_nothing(declared: Form, one: Field, kind: 
         assert not set("\x00\x07\u202e") & set(taken)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(FIELDS), st.text(max_size=200), st.text(max_size=40))
 def test_any_choice_or_text_is_taken_or_named(
     at: tuple[Form, Field], typed: str, value: str

@@ -249,7 +249,7 @@ kinds = st.sampled_from([Kind.reply, Kind.notice, Kind.broadcast])
 outcomes = st.sampled_from(["sent", "sent", "refused", "later", "never"])
 
 
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(1, 6), kinds, outcomes), max_size=40))
 async def test_each_is_sent_or_given_back_once(
     given_steps: list[tuple[int, Kind, str]],

@@ -57,7 +57,7 @@ def test_nothing_acts_hides_or_tells_of_its_author(hide: Any) -> None:
     assert links_of(kept) == [LINK, LINK]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.sampled_from(HIDING), unique=True), st.integers(1, 4), st.booleans())
 def test_nor_when_hidden_in_several_places(hiding: list[Any], pages: int, packed: bool) -> None:
     made = document(pages)
@@ -212,7 +212,7 @@ def test_what_is_called_a_pdf_is_none(data: bytes) -> None:
     assert not is_pdf(data)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_cut_or_altered_file_is_written_anew_or_refused(data: st.DataObject) -> None:
     made = document()

@@ -96,7 +96,7 @@ def test_why_it_is_refused(data: bytes, reason: Reason) -> None:
     assert reason_for(data) is reason
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_cut_or_altered_file_is_a_photo_or_refused(data: st.DataObject) -> None:
     whole = bytearray(encoded(data.draw(st.sampled_from(["JPEG", "PNG", "WEBP"])), size=(60, 40)))

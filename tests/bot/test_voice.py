@@ -157,7 +157,7 @@ def test_each_reason_has_its_words() -> None:
     assert {f"voice_{reason}" for reason in Reason} <= signatures(SOURCE, "forms").keys()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_a_cut_or_altered_file_is_a_voice_note_or_refused(data: st.DataObject) -> None:
     whole = bytearray(NOTE)
@@ -172,7 +172,7 @@ def test_a_cut_or_altered_file_is_a_voice_note_or_refused(data: st.DataObject) -
     read(kept)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_pages_of_any_kind_are_a_voice_note_or_refused(data: st.DataObject) -> None:
     """Each checksum is right: what is read further in is reached."""

@@ -255,7 +255,7 @@ NOT_COMING = ("answer", 0, 0, Attendance.not_coming)
 
 
 @settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(steps)
 @example([("call", 200), ("until_due",), ("tick",), ("move", 0, 300), ("send",)])
@@ -291,7 +291,7 @@ def moments(first: datetime, last: datetime) -> list[datetime]:
 
 
 @settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(hours, hours)
 def test_undisturbed_each_one_arrives(db: Database, first: int, second: int) -> None:

@@ -187,3 +187,15 @@ def test_where_others_came_in_it_still_ends(db: Database) -> None:
         assert list(store.session.scalars(failed)) == [Failure.not_private]
 
     db.write_now(look)
+
+
+@pytest.mark.parametrize(
+    ("message", "is_known"), [("card-1", True), ("poll-1", True), ("card-3", False), ("", False)]
+)
+def test_it_is_known_what_was_put_in_a_chat(db: Database, message: str, is_known: bool) -> None:
+    def look(store: Store) -> bool:
+        asked(store, chat_of(store), 1, 1)
+        asked(store, chat_of(store, "@other"), 1, 3)
+        return store.deliveries.knows("messenger", "@somebody", message)
+
+    assert db.write_now(look) is is_known

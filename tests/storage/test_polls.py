@@ -110,7 +110,7 @@ class Model:
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(steps, st.booleans(), st.booleans())
 def test_the_tally_is_that_of_a_simple_model(
@@ -323,7 +323,7 @@ one_round = st.one_of(
 
 
 @settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     st.lists(one_round, min_size=1, max_size=3),

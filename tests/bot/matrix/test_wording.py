@@ -152,7 +152,7 @@ def heaviest(content: Any) -> int:
 
 
 @given(st.sampled_from(["été ", "a", "😀", "ا ب ", "&lt;\n\n"]), st.integers(4_000, 30_000))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_a_long_text_fits_into_events_and_nothing_of_it_is_lost(word: str, count: int) -> None:
     markup = "<b>" + word * count + "</b>"
     some = made(markup, [["a:1", "Oui"]])

@@ -146,6 +146,9 @@ async def test_games_and_inline_messages_are_only_acknowledged(stage: Stage, api
     api.give("callback_query", {**shown, "inline_message_id": "9", "data": "x"}, someone.user.id)
     answer = await someone.look()
     assert not answer.messages
+    async with asyncio.timeout(5):
+        while api.counts["answercallbackquery"] < count + 2:  # noqa: ASYNC110 (nothing tells of it)
+            await asyncio.sleep(0.01)
     assert api.counts["answercallbackquery"] == count + 2
 
 
