@@ -97,7 +97,8 @@ def _matrix(url: str, kills: int, seed: int) -> tuple[str, Sequence[str]]:
         f"{tally.homeserver.total()} of the homeserver ({away}), "
         f"{tally.struck.total()} calls struck; {tally.updates} events applied once; "
         f"{tally.replies} replies, {tally.notices} notices, {tally.reminders} reminders and "
-        f"{tally.broadcasts} of broadcasts said once, in {tally.said} events that all can read; "
+        f"{tally.broadcasts} of broadcasts said once, in {tally.said} events in "
+        f"{tally.rooms} rooms ({tally.encrypted} encrypted), which all there can read; "
         f"{tally.hints} hints, {tally.overtaken} replies overtaken"
     )
     return counted, tally.problems

@@ -34,6 +34,7 @@ class Tally:
         kills: of the bot, by how they came; `homeserver`: of its homeserver.
         updates: events that the homeserver acknowledged, and that were for the bot.
         struck: calls that went wrong, by how.
+        rooms: where the bot is; `encrypted`: how many of them are.
         said: events of the bot in all rooms; `hints`: those that say that something cannot be
             read yet, which are kept nowhere.
         overtaken: replies that came after a newer one, since they were tried again too often.
@@ -43,6 +44,8 @@ class Tally:
     homeserver: Counter[str] = field(default_factory=Counter)
     struck: Counter[str] = field(default_factory=Counter)
     updates: int = 0
+    rooms: int = 0
+    encrypted: int = 0
     said: int = 0
     replies: int = 0
     notices: int = 0
@@ -93,6 +96,7 @@ async def count(
     tally.kills, tally.homeserver = killer.kills, killer.homeserver
     tally.struck = killer.gate.struck
     tally.updates = sum(len(one.given) for one in cast.everybody)
+    tally.rooms, tally.encrypted = len(rooms), sum(room.is_encrypted for room in rooms)
     tally.said = sum(len(room.said) for room in rooms)
     await backstage.database.read(look)
 

@@ -1,18 +1,21 @@
 """The crowd: they tell, change their words, and vote by number and by native polls."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
-from campaigns.matrix.patient import PATIENCE
 from campaigns.matrix.someone import Someone, lines
 from campaigns.people import OPTIONS, STORY
 from tests.homeserver import Event
 from tests.homeserver.client import POLL
 
 CORRECTED = " Je corrige : depuis lundi."
-FIRST_OPTION = "Pour"
-COUNTED, WHICH = "Votre vote est compté", "Plusieurs messages attendent"
+LABELS = ("Pour", "Pour, avec réserve", "Contre", "Abstention")
+COUNTED = re.compile(r"Votre vote est compté\s*: (.+)\.")
+CHOSEN = "✓ "  # what stands before it then
+WHICH = "Plusieurs messages attendent"
 ONLY_OF_CARDS = (2, 3)  # options whose numbers a broadcast does not offer
 CHATTER = 55  # messages: more than a sync gives at once
 
@@ -33,6 +36,7 @@ class Member(Someone):
         self.vote: int | None = None
         self.group = ""
         self.is_called = False
+        self._heard_before = 0  # what had been heard when they voted last
 
     async def live(self, over: asyncio.Event) -> None:
         await self.think()
@@ -81,36 +85,51 @@ class Member(Someone):
         await self.say_in(self.group, self.dice.choice(["!votes", "!aide"]))
 
     async def _vote_by_number(self) -> None:
-        """In reply to a card; perhaps again at once, by a number alone."""
+        """In reply to a card; perhaps again, by a number alone."""
         card = self._newest(lambda event: len(lines(event)) >= OPTIONS and _is_card(event))
         if card is None:
             await self._see_card()
             await self._vote_by_number()
             return
-        option, before = self.dice.randrange(OPTIONS), len(self.heard)
-        await self.reply(card, str(option + 1))
-        self.vote = option
-        await self._counted(option, before)
+        await self.client.until(self._is_counted, "earlier vote")
+        await self._choose(range(OPTIONS), partial(self.reply, card))
         if not self.is_called and self.dice.random() < 0.3:
-            option = self.dice.choice(ONLY_OF_CARDS)
-            await self.say(str(option + 1))
-            self.vote = option
+            await self._choose(ONLY_OF_CARDS, self.say)
+            self.last = ""  # who edits what counted is told so: that is no answer too many
 
-    async def _counted(self, option: int, before: int) -> None:
-        """Wait until the vote counts: whoever is asked which message was meant says so."""
-        await self._hears((COUNTED, WHICH), before)
-        asked = next((one for one in self.heard[before:] if WHICH in one.text), None)
-        if asked is not None:
-            before = len(self.heard)
-            numbers = [number for number, line in lines(asked) if not line.startswith(_OTHERS)]
-            await self.reply(asked, numbers[0])
-            await self._hears((COUNTED,), before)
+    async def _choose(self, options: Sequence[int], say: Callable[[str], Awaitable[None]]) -> None:
+        """Change the vote by a number, and wait until it counts.
 
-    async def _hears(self, words: tuple[str, ...], before: int) -> None:
-        def heard() -> bool:
-            return any(word in one.text for one in self.heard[before:] for word in words)
+        Where it is asked which message was meant, that is said: one that was not known to be sent
+        yet cannot be replied to, and several may offer the same number.
+        """
+        self._chose(self.dice.choice([one for one in options if one != self.vote]))
+        what = f"vote for {LABELS[self.vote or 0]}"
+        await say(str((self.vote or 0) + 1))
+        await self.client.until(lambda: self._is_counted() or bool(self._asked()), what)
+        if not self._is_counted():
+            for asked, number in self._asked():
+                await self.reply(asked, number)
+            await self.client.until(self._is_counted, what)
 
-        assert await self.client.came(heard, PATIENCE), f"{self.name}: never heard {words}"
+    def _chose(self, option: int) -> None:
+        self.vote, self._heard_before = option, len(self.heard)
+
+    def _is_counted(self) -> bool:
+        """Whether they heard that what they chose last counts."""
+        found = [COUNTED.search(one.text) for one in self.heard[self._heard_before :]]
+        counted = {one[1] for one in found if one is not None}
+        return self.vote is None or LABELS[self.vote] in counted
+
+    def _asked(self) -> list[tuple[Event, str]]:
+        """The question which message was meant, with the number of what they chose last."""
+        begins = f"{LABELS[self.vote or 0]} ("
+        return [
+            (event, number)
+            for event in self.heard[self._heard_before :]
+            for number, line in lines(event)
+            if WHICH in event.text and line.removeprefix(CHOSEN).startswith(begins)
+        ][:1]
 
     async def _vote_by_poll(self) -> None:
         """In any poll that stands in the chat; perhaps twice at once, and the last counts."""
@@ -121,8 +140,8 @@ class Member(Someone):
             return
         options = [self.dice.randrange(OPTIONS) for _ in range(self.dice.choice([1, 1, 1, 2]))]
         poll = self.dice.choice(polls[-3:])
+        self._chose(options[-1])
         await self.ballot(poll, *(f"polls.vote:1:{option}" for option in options))
-        self.vote = options[-1]
 
     async def _see_card(self) -> None:
         """From the list, whose first line is the poll, or at once; with its native poll."""
@@ -139,9 +158,6 @@ class Member(Someone):
         return next((one for one in reversed(self.heard) if wanted(one)), None)
 
 
-_OTHERS = ("Répondre au secrétariat", "Ne plus")
-
-
 def _is_card(event: Event) -> bool:
     """Whether a message's first lines are the options of the poll."""
-    return event.type == "m.room.message" and lines(event)[0][1].endswith(FIRST_OPTION)
+    return event.type == "m.room.message" and lines(event)[0][1].removeprefix(CHOSEN) == LABELS[0]

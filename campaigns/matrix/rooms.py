@@ -36,6 +36,10 @@ class Room:
     reader: Patient
     said: Sequence[Source]
 
+    @property
+    def is_encrypted(self) -> bool:
+        return self.reader.encrypts(self.id)
+
 
 class Standing:
     """What the bot said in all rooms.
@@ -59,6 +63,7 @@ class Standing:
         for room in self.rooms:
             told = self.told[room.id]
             for problem in (
+                *self._in_clear(room),
                 *self._unreadable(room),
                 *self._unended(room),
                 *self._strange(room, told),
@@ -74,6 +79,12 @@ class Standing:
         for tx, count in times.items():
             if count > 1:
                 yield f"transaction {tx} was said {count} times"
+
+    def _in_clear(self, room: Room) -> Iterator[str]:
+        """In a room that is encrypted, all is."""
+        clear = [one["event_id"] for one in room.said if one["type"] != "m.room.encrypted"]
+        if room.is_encrypted and clear:
+            yield f"{len(clear)} of {len(room.said)} messages were said in clear"
 
     def _unreadable(self, room: Room) -> Iterator[str]:
         """Everything can be read by who is there."""

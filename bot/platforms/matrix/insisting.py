@@ -5,7 +5,9 @@ from typing import Any
 from urllib.parse import quote
 
 from bot.platforms.matrix.client import Client, ServerRefused, Unreachable
+from bot.platforms.matrix.fields import mapping, words
 from bot.platforms.matrix.login import TOKEN_GONE
+from bot.platforms.matrix.sending import TX
 
 AGAIN = 2.0  # seconds at least before it is asked again
 
@@ -28,10 +30,13 @@ async def insist(client: Client, path: str) -> dict[str, Any]:
         await asyncio.sleep(max(wait, AGAIN))
 
 
-async def is_by_us(client: Client, room_id: str, event_id: str) -> bool:
-    """Whether it is us who said something in a room."""
+async def said_by_us(client: Client, room_id: str, event_id: str) -> str | None:
+    """The transaction id of what we said in a room; None if we did not say it."""
     path = f"/rooms/{quote(room_id, safe='')}/event/{quote(event_id, safe='')}"
     try:
-        return bool((await insist(client, path)).get("sender") == client.user_id)
+        event = await insist(client, path)
     except ServerRefused:  # there is no such thing, or we may not see it
-        return False
+        return None
+    if event.get("sender") != client.user_id:
+        return None
+    return words(mapping(event.get("content")).get(TX))
