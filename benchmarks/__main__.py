@@ -6,13 +6,13 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
-from benchmarks import broadcasts, deliveries, load, telegram
+from benchmarks import broadcasts, deliveries, load, matrix, telegram
 from benchmarks.rows import Row, higher, lower
 from benchmarks.server import SECRET, start_and_memory
 from benchmarks.votes import (
@@ -25,6 +25,7 @@ from benchmarks.votes import (
 )
 from storage import migrate
 from storage.database import Database
+from tests.homeserver import NotInstalled
 from tests.servers import NoServer, database, postgresql
 
 PEOPLE = 100_000
@@ -204,8 +205,27 @@ def _rows_of_telegram(quick: bool) -> Iterator[list[Row]]:
         yield from broadcast_rows(Path(folder), WRITTEN_TO_QUICKLY if quick else WRITTEN_TO)
 
 
+def _rows_of_matrix(quick: bool) -> Iterator[list[Row]]:
+    size = matrix.QUICK if quick else matrix.Size()
+    with tempfile.TemporaryDirectory() as folder, asyncio.Runner() as runner:
+        url = f"sqlite:///{folder}/preau.db"
+        _migrated(url)
+        rows = matrix.rows(url, Path(folder), size)
+        try:
+            while measured := runner.run(_next(rows)):
+                yield measured
+        except NotInstalled:
+            print("Synapse is not installed: the rows of Matrix are missing", file=sys.stderr)
+
+
+async def _next(rows: AsyncIterator[list[Row]]) -> list[Row]:
+    """The next rows; none after the last."""
+    return await anext(rows, [])
+
+
 def _all_rows(quick: bool) -> Iterator[list[Row]]:
     yield from _rows_of_telegram(quick)
+    yield from _rows_of_matrix(quick)
     concurrent = asyncio.run(telegram.echoes_per_second("concurrent"))
     with tempfile.TemporaryDirectory() as folder:
         yield sqlite_rows(Path(folder), concurrent)
@@ -215,6 +235,12 @@ def _all_rows(quick: bool) -> Iterator[list[Row]]:
         yield from postgresql_deliveries()
     except NoServer:
         print("PostgreSQL is not installed: its rows are missing", file=sys.stderr)
+
+
+def _wanted(asked: argparse.Namespace) -> Callable[[bool], Iterator[list[Row]]]:
+    if asked.telegram:
+        return _rows_of_telegram
+    return _rows_of_matrix if asked.matrix else _all_rows
 
 
 def _line(row: Row) -> str:
@@ -228,13 +254,14 @@ def _line(row: Row) -> str:
 def main() -> int:
     """Measure all and print it; 1 if an aim is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="broadcasts to a few only")
-    parser.add_argument("--telegram", action="store_true", help="the rows of Telegram only")
+    parser.add_argument("--quick", action="store_true", help="broadcasts and rooms of a few only")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--telegram", action="store_true", help="the rows of Telegram only")
+    only.add_argument("--matrix", action="store_true", help="the rows of Matrix only")
     asked = parser.parse_args()
     rows = []
     print(f"{'':46} {'ours':>10} {'baseline':>10} {'ratio':>7} {'aim':>6}")
-    wanted = _rows_of_telegram if asked.telegram else _all_rows
-    for measured in wanted(asked.quick):
+    for measured in _wanted(asked)(asked.quick):
         rows += measured
         for row in measured:
             print(_line(row), flush=True)

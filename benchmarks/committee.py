@@ -17,7 +17,7 @@ from storage.polls import PERSONS, Ballot, Elector, Electorate
 from storage.store import Store
 
 PATIENCE = 300.0  # seconds, on a machine that is busy
-LOOK = 0.02  # seconds between two looks
+LOOK = 0.05  # seconds between two looks
 UNDER_WAY = (DeliveryState.waiting, DeliveryState.sending)
 BODY = "Bonjour ! " + 5 * "La consultation sur le numérique à l'école est ouverte. "
 

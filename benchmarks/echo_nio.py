@@ -4,15 +4,17 @@ Usage: python -m benchmarks.echo_nio HOMESERVER USER_ID DEVICE_ID TOKEN FOLDER
 
 It does one thing for each line that it is given, and then answers with a line:
 
-    send sequential|concurrent COUNT ROOM…    messages a second
-    look                                      0, once it knows its rooms and what was said
-    hear COUNT                                when it had read so much, by time.monotonic
+    send MANNER COUNT ROOM…    messages a second, sequential, concurrent, or listening as well
+    look                       0, once it knows its rooms and what was said
+    hear COUNT                 when it had read so much, by time.monotonic
 """
 
 import asyncio
+import logging
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from itertools import cycle, islice
 
 from nio import (
@@ -57,11 +59,24 @@ class Bot:
         return 0
 
     async def send(self, manner: str, count: str, *rooms: str) -> float:
-        """Send to each room in turn."""
+        """Send to each room in turn; a bot that is to hear anybody listens meanwhile."""
         waiting, answered = islice(cycle(rooms), int(count)), list[float]()
-        workers = AT_ONCE if manner == "concurrent" else 1
-        await asyncio.gather(*(self._send(waiting, answered) for _ in range(workers)))
+        workers = 1 if manner == "sequential" else AT_ONCE
+        async with self._listening(manner == "listening"):
+            await asyncio.gather(*(self._send(waiting, answered) for _ in range(workers)))
         return (len(answered) - 1) / (answered[-1] - answered[0])
+
+    @asynccontextmanager
+    async def _listening(self, is_on: bool) -> AsyncIterator[None]:
+        """Hear what is said meanwhile; what was said before is heard already."""
+        if not is_on:
+            yield
+            return
+        await self.client.sync(timeout=0, sync_filter=TIMELINE)
+        task = asyncio.create_task(self.client.sync_forever(WAIT, TIMELINE))
+        yield
+        task.cancel()
+        await asyncio.wait([task])
 
     async def _send(self, waiting: Iterator[str], answered: list[float]) -> None:
         for room in waiting:
@@ -85,6 +100,7 @@ class Bot:
 
 
 async def main(homeserver: str, user_id: str, device: str, token: str, folder: str) -> None:
+    logging.getLogger("nio").setLevel(logging.CRITICAL)
     config = AsyncClientConfig(store_sync_tokens=False)
     client = AsyncClient(homeserver, user_id, store_path=folder, config=config)
     client.restore_login(user_id, device, token)

@@ -4,6 +4,7 @@ That is a real Synapse whose rates are open: it takes most of the time of whatev
 """
 
 import asyncio
+import logging
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -47,7 +48,7 @@ class Size:
 QUICK = Size(writers=20, readers=20, rooms=60)
 ROUNDS = 5  # of Préau and the bare bot in turns: a machine's speed drifts
 VOTINGS = 3  # the same, of votes
-MANNERS = ("sequential", "concurrent")
+MANNERS = ("sequential", "concurrent", "listening")
 
 
 async def rows(url: str, folder: Path, size: Size) -> AsyncIterator[list[Row]]:
@@ -60,13 +61,14 @@ async def rows(url: str, folder: Path, size: Size) -> AsyncIterator[list[Row]]:
     Raises:
         NotInstalled: Synapse is not.
     """
+    logging.getLogger("nio").setLevel(logging.CRITICAL)  # it warns of whom it meets
     server = Synapse(folder)
     server.start()
     try:
         async with World(server, size.writers, size.readers, size.rooms) as world:
             with opened(url) as database:
-                both = Both(world, Committee(database, world, VOTINGS * size.polls), url, folder)
-                async for measured in both.rows(size):
+                committee = Committee(database, world, VOTINGS * size.polls)
+                async for measured in Both(world, committee, url, folder).rows(size):
                     yield measured
     finally:
         server.stop()
@@ -191,13 +193,11 @@ class Both:
         The bare bot is told the same, as answers to something that it said.
         """
         writers = {one.account.direct[self.preau]: one for one in self.world.writers}
-        said = {
-            one: (await self._last_said(one, self.bare))["event_id"] for one in writers.values()
-        }
+        said = {room: await self._last_said(one, self.bare) for room, one in writers.items()}
         votes = [(writers[room], self.preau, card) for room, card in cards]
-        votes += [
-            (one, self.bare, Card(said[one], said[one], card.answer)) for one, _, card in votes
-        ]
+        for room, card in cards:
+            event_id = said[room]["event_id"]
+            votes.append((writers[room], self.bare, Card(event_id, event_id, card.answer)))
         await side_by_side(
             writer.vote(bot, card, native=number % 2 == 0)
             for number, (writer, bot, card) in enumerate(votes)

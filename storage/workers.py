@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-GROUP = 32
+GROUP = 64
 PATIENCE = 0.05  # seconds
 
 

@@ -3,19 +3,28 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from contextvars import ContextVar
 from functools import partial
 
 import structlog
 
 log = structlog.get_logger()
 
-AT_ONCE = 32  # rooms
+AT_ONCE = 64  # rooms
 LONG = 1.0  # seconds after which a room that is at it, as with a file, is beside these
 AGAIN = 0.25  # seconds before it is looked again how much is left
 LAST = 2.0  # seconds for what is being done when we stop
 
 Work = Callable[[], Awaitable[None]]
 Events = Mapping[asyncio.Task[None], int]  # how many each task applies
+_place: "ContextVar[_Place]" = ContextVar("place")  # of the task that works
+
+
+def step_aside() -> None:
+    """Let other rooms have the place of this one: what comes next may take a while."""
+    place = _place.get(None)
+    if place is not None:
+        place.give_up()
 
 
 class Lanes:
@@ -71,6 +80,7 @@ class Lanes:
         """One of the few places; who takes long gives it up to somebody else."""
         await self._free.acquire()
         place = _Place(self._free)
+        _place.set(place)
         soon = asyncio.get_running_loop().call_later(LONG, place.give_up)
         try:
             yield
