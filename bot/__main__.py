@@ -173,7 +173,7 @@ def _serve(
         if failed:
             error = running.exception()
             if isinstance(error, PlatformRefused):
-                raise Failed(str(error))
+                raise (Failed if error.for_now else Misused)(str(error))
             check_free(settings.web_host, settings.web_port)  # says it, if that is why
             log.error("a platform ended", exc_info=error)
             raise Failed("a platform ended by itself; see the log")

@@ -142,8 +142,8 @@ def _platforms(settings: Settings, refused: Collection[str], *, serving: bool) -
 
         seen.append(examine_telegram(settings, serving=serving))
     if settings.serves_matrix:
-        from bot.platforms.matrix.doctor import Kept, kept_in
         from bot.platforms.matrix.doctor import examine as examine_matrix
+        from bot.platforms.matrix.kept import Kept, kept_in
 
         kept = None if "database_url" in refused else _found(settings, kept_in, Kept())
         seen.append(examine_matrix(settings, kept, serving=serving))

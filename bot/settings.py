@@ -307,8 +307,6 @@ class Settings(BaseSettings):
                     "PREAU_TELEGRAM_WEBHOOK_URL: Telegram posts to https: only, "
                     "at the ports 443, 80, 88 and 8443"
                 )
-        if self.serves_matrix and not (self.matrix_password or self.matrix_access_token):
-            found.append("PREAU_MATRIX_PASSWORD or PREAU_MATRIX_ACCESS_TOKEN: one is needed")
         if self.serves_matrix and self.matrix_access_token and not self.matrix_device_id:
             found.append("PREAU_MATRIX_DEVICE_ID: needed with MATRIX_ACCESS_TOKEN")
         return found
@@ -330,6 +328,8 @@ class Settings(BaseSettings):
             found.append("TELEGRAM_WEBHOOK_SECRET is not used without TELEGRAM_WEBHOOK_URL")
         if self.matrix and (self.matrix_homeserver is None) != (self.matrix_user is None):
             found.append("MATRIX_HOMESERVER and MATRIX_USER are not both set: Matrix is not served")
+        if not self.matrix and self.matrix_homeserver and self.matrix_user:
+            found.append("MATRIX is false: Matrix is not served, although its account is there")
         return found + [_unknown(name) for name in _unknown_names()]
 
 

@@ -417,7 +417,7 @@ def test_a_token_that_telegram_does_not_know(
     monkeypatch.setattr(command, "tune", lambda: None)
     given = {"TELEGRAM_TOKEN": "1:refused-token", "TELEGRAM_API_URL": telegram.url}
     said = migrated(name, WEB_PORT="0", **given)
-    assert said.code == 1
+    assert said.code == (2 if name == "run" else 1)
     assert "PREAU_TELEGRAM_TOKEN: Telegram does not know it" in said.err + said.out
     assert "refused-token" not in said.err + said.out
 
@@ -564,6 +564,28 @@ def test_doctor_asks_matrix_unless_it_is_off(
     assert (tmp_path / "preau.db").read_bytes() == before
     off = migrated("doctor", MATRIX="false", **given)
     assert (off.code, "NOTE     Matrix" in off.out) == (0, False)
+    assert "NOTE     MATRIX is false: Matrix is not served" in off.out
+
+
+@pytest.mark.parametrize(
+    ("password", "line"),
+    [
+        ("not this one", "PREAU_MATRIX_USER, PREAU_MATRIX_PASSWORD: the homeserver does not take"),
+        ("", "PREAU_MATRIX_PASSWORD or PREAU_MATRIX_ACCESS_TOKEN: one is needed"),
+    ],
+)
+def test_a_first_start_that_matrix_refuses_is_not_made_again(
+    migrated: Preau, synapse: Synapse, monkeypatch: pytest.MonkeyPatch, password: str, line: str
+) -> None:
+    """A service manager heeds the 2: it would log in again and again."""
+    monkeypatch.setattr(command, "tune", lambda: None)
+    user_id, _ = synapse.register("preau")
+    given = {"MATRIX_HOMESERVER": synapse.url, "MATRIX_USER": user_id, "WEB_PORT": "0"}
+    said = migrated("run", MATRIX_PASSWORD=password, **given)
+    assert said.code == 2
+    assert said.err.splitlines()[-1].startswith(f"preau: {line}")
+    doctor = migrated("doctor", MATRIX_PASSWORD=password, **given)
+    assert (f"PROBLEM  {line}" in doctor.out) == (password == "")
 
 
 def test_doctor_looks_at_matrix_without_a_database(preau: Preau, synapse: Synapse) -> None:

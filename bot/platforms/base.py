@@ -46,7 +46,15 @@ class Outcome:
 
 
 class PlatformRefused(Exception):
-    """A platform cannot be served as it is set: one line for the operator."""
+    """A platform cannot be served as it is set: one line for the operator.
+
+    Args:
+        for_now: it may be later, although nobody sets anything else.
+    """
+
+    def __init__(self, line: str, *, for_now: bool = False) -> None:
+        super().__init__(line)
+        self.for_now = for_now
 
 
 class Receiver(Protocol):

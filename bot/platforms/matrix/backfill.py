@@ -42,5 +42,5 @@ async def _page(client: Client, room_id: str, start: str) -> dict[str, Any]:
     try:
         return await insist(client, path)
     except ServerRefused as refused:  # we are not there any more, perhaps
-        log.warning("older messages are refused", room=room_id, reason=str(refused))
+        log.warning("older messages are refused", room=room_id, reason=refused.name)
         return {}

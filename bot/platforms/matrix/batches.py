@@ -12,11 +12,12 @@ from nio import Api, ErrorResponse, SyncResponse
 from bot.platforms.matrix.client import Client, ServerRefused, Unreachable
 from bot.platforms.matrix.events import OUTSIDE, Source
 from bot.platforms.matrix.fields import mapping
-from bot.platforms.matrix.login import TOKEN_GONE
+from bot.platforms.matrix.login import DEACTIVATED, TOKEN_GONE, WITHHELD
 
 LONG_POLL = 30  # seconds that the homeserver may keep us waiting
 SLACK = 15  # seconds more before we give it up
 LIMIT = 50  # events of a room that come at once; older ones have to be asked for
+REFUSED = TOKEN_GONE | WITHHELD | {DEACTIVATED}  # no sync is given to this login
 _NONE = {"not_types": ["*"]}
 FILTER = {
     "presence": _NONE,
@@ -90,10 +91,11 @@ async def next_batch(client: Client, since: str | None, *, whole: bool) -> Batch
     answer = await client._send(Batch, method, path, timeout=timeout)
     if isinstance(answer, Batch):
         return answer
-    reason = f"{answer.status_code or ''} {answer.message}".strip()
-    if answer.status_code in TOKEN_GONE:
-        raise ServerRefused(401, {"errcode": answer.status_code, "error": answer.message})
-    raise Unreachable(reason, (answer.retry_after_ms or 0) / 1000)
+    code = answer.status_code
+    if code in REFUSED:
+        sent = answer.transport_response
+        raise ServerRefused(sent.status if sent is not None else 401, {"errcode": code})
+    raise Unreachable(str(code or answer.message), (answer.retry_after_ms or 0) / 1000)
 
 
 def _events(room: dict[str, Any], part: str) -> list[Any]:

@@ -1,5 +1,6 @@
 """The client of one account: logs in, keeps its keys, signs its device, encrypts for its rooms."""
 
+import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -14,40 +15,37 @@ from nio import ShareGroupSessionResponse
 
 from bot.platforms.base import PlatformRefused
 from bot.platforms.matrix.connection import Connection, ServerRefused, Unreachable
-from bot.platforms.matrix.crypto import KINDS, CryptoStore
+from bot.platforms.matrix.counting import Count, TakenOver
+from bot.platforms.matrix.crypto import CryptoStore
 from bot.platforms.matrix.keys import DeviceLost, Keys, is_device_of
 from bot.platforms.matrix.login import (
-    DEACTIVATED,
-    LOGIN,
-    RENEWAL,
     TOKEN_GONE,
+    WITHHELD,
     Login,
-    Others,
-    TakenOver,
     Unusable,
     by_password,
     checked,
+    for_now,
     given_login,
     is_account,
     kept_login,
+    log_out,
     no_way_on,
     settle,
 )
 from bot.platforms.matrix.machine import OlmMachine
+from bot.platforms.matrix.muted import Muted
 from bot.platforms.matrix.sharing import Sharing
-from bot.platforms.matrix.signing import SEEDS, keys_of, sign_device
+from bot.platforms.matrix.signing import keys_of, sign_device
 from bot.settings import Settings
 from storage.database import Database, Unavailable
-from storage.store import Store
 
 __all__ = ["Client", "DeviceLost", "ServerRefused", "TakenOver", "Unreachable"]
 
 log = structlog.get_logger()
 
-SYNC = "sync"  # the kind of the row that says how far was read
-PAUSE = 5.0  # seconds at least before keys are tended again, if the homeserver could not
-LONG_PAUSE = 60.0  # the same, if it refused
-REFUSED_WAIT = 60.0  # seconds after which a homeserver that refuses us is asked again
+PAUSE, LONG_PAUSE = 5.0, 60.0  # seconds before keys are tended again: it could not, it refused
+LAST = 2.0  # seconds for our account to count on for the last time
 
 # What others can only answer to if it is kept: it is committed before it is sent.
 _KEPT_FIRST = re.compile(r"/(keys/|sendToDevice/|rooms/[^/]+/send/m\.room\.encrypted/)")
@@ -63,6 +61,7 @@ class Client(Connection):
     Attributes:
         crypto: what is kept of its keys; flushed before anything that depends on it is sent.
         is_signed: whether its account answers for its device.
+        has_login: whether the database had a login when we began: Matrix was served with it.
     """
 
     def __init__(self, settings: Settings, database: Database) -> None:
@@ -75,12 +74,14 @@ class Client(Connection):
         self.settings = settings
         self.database = database
         self.crypto = CryptoStore("", "")
-        self.is_signed = False
+        self.is_signed = self.has_login = False
         self._keys = Keys(self)
         self._sharing = Sharing(self, self._keys)
-        self._others = Others(self)
+        self._count = Count(self)
+        self._muted = Muted()
         self._login: Login | None = None
-        self._renewed_at = self._tended_from = float("-inf")
+        self._counted = 0  # how often keys had been written when we last counted on
+        self._tended_from = float("-inf")
 
     # Beginning
 
@@ -96,23 +97,22 @@ class Client(Connection):
             TakenOver: likewise, but later.
             Unavailable: the database does not.
         """
+        kept = await self.database.read(kept_login)
+        self.has_login = kept is not None
         self.connect()
         try:
-            await self._log_in()
+            await self._log_in(kept)
             await self._upload()
             self.is_signed = await sign_device(self, self.database)
             await self._settle()
         except ServerRefused as refused:
-            if refused.errcode == DEACTIVATED:
-                raise PlatformRefused(f"Matrix: our account is closed: {refused}") from None
-            # If it is our token that is gone since we asked, another time we log in anew.
-            wait = 0.0 if refused.errcode in TOKEN_GONE else REFUSED_WAIT
-            raise Unreachable(f"the homeserver refuses: {refused}", wait) from None
+            raise for_now(refused) from None
         except (KeyError, TypeError) as error:
             raise Unreachable(f"an odd answer: {type(error).__name__}") from error
 
-    async def _log_in(self) -> None:
-        kept = await self.database.write(self._kept_login)
+    async def _log_in(self, kept: Login | None) -> None:
+        if kept is not None and not is_account(self.user, kept.user_id):
+            kept = None  # it stays there until this account is logged in to
         login = given_login(self.settings, kept)
         reason = None
         if login is not None:
@@ -124,15 +124,6 @@ class Client(Connection):
                 return
         await self._begin(kept, reason)
 
-    def _kept_login(self, store: Store) -> Login | None:
-        """The login of an earlier start. What is of another account is forgotten."""
-        kept = kept_login(store)
-        if kept is None or is_account(self.user, kept.user_id):
-            return kept
-        for kind in (LOGIN, SYNC, SEEDS, *KINDS):
-            store.matrix.drop_kind(kind)
-        return None
-
     async def _go_on(self, login: Login, kept: Login | None) -> None:
         """Take up a device that is there: ours, or that of the operator's token.
 
@@ -142,7 +133,7 @@ class Client(Connection):
         login = await checked(self, self.settings, login)
         self.user_id, self.device_id = login.user_id, login.device_id
         is_ours = kept is not None and kept.device_id == login.device_id
-        count = await self._others.look()
+        count = await self._count.look()
         if is_ours and count > login.generation:
             raise Unusable("this database is an older copy: its keys were used since")
         crypto = await CryptoStore.load(self.database, login.user_id, login.device_id)
@@ -164,15 +155,12 @@ class Client(Connection):
             raise PlatformRefused(no_way_on(reason))
         self.access_token = ""
         login = replace(await by_password(self, self.settings), instead_of=token_device)
-        if not is_account(self.user, login.user_id):
-            raise PlatformRefused(f"PREAU_MATRIX_USER: the homeserver says {login.user_id}")
         self.user_id, self.device_id = login.user_id, login.device_id
         self.access_token = login.access_token
         try:
-            count = await self._others.look()
+            count = await self._count.look()
         except TakenOver:
-            with suppress(ServerRefused, Unreachable):
-                await self.ask("POST", "/logout", {})
+            await log_out(self)
             raise
         await self._take_up(login, await self._in_place_of(kept, login), count)
         if reason is None and count:
@@ -202,8 +190,9 @@ class Client(Connection):
         assert self._login is not None
         self._login = replace(self._login, generation=self._login.generation + 1)
         await self.crypto.flush(self.database, self._login.keep)
-        await self._others.count(self._login.generation)
-        self._renewed_at = time.monotonic()
+        writes = self.crypto.writes
+        await self._count.set(self._login.generation)
+        self._counted = writes
 
     async def _upload(self) -> None:
         try:
@@ -258,11 +247,20 @@ class Client(Connection):
             await self._try(self._upload)  # ours do not run out while we ask for those of many
         await self._try(keys.claim_waiting)
         await self._try(keys.send_waiting)
-        if time.monotonic() - self._renewed_at > RENEWAL:
+        if self._count.is_due(used=self.crypto.writes > self._counted):
             await self._try(self._count_on)
 
+    async def finish(self) -> None:
+        """Count on for the last time: a copy of the database that was made before is an older one.
+
+        It is done if it can be done at once; to be called while we serve, and by who stops.
+        """
+        with suppress(TakenOver, Unavailable, Unreachable, ServerRefused, TimeoutError):
+            async with asyncio.timeout(LAST):
+                await self._count_on()
+
     async def _count_on(self) -> None:
-        await self._others.look()
+        await self._count.look()
         await self._renew()
 
     async def _try(self, step: Callable[[], Awaitable[None]]) -> bool:
@@ -276,7 +274,8 @@ class Client(Connection):
             self._tended_from = time.monotonic() + max(error.wait, PAUSE)
         except ServerRefused as refused:
             self._tended_from = time.monotonic() + LONG_PAUSE
-            log.warning("Matrix: our keys could not be tended", reason=refused.name)
+            if refused.errcode not in TOKEN_GONE | WITHHELD:  # which the reading tells
+                log.warning("Matrix: our keys could not be tended", reason=refused.name)
         return False
 
     async def ready(self, room_id: str) -> None:
@@ -295,4 +294,5 @@ class Client(Connection):
         body = await super().parse_body(transport_response)
         if isinstance(body, dict):
             self._keys.hear(body)
+            self._muted.hear(transport_response, body)
         return body

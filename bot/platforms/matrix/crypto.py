@@ -107,6 +107,11 @@ class CryptoStore:
         """Whether something changed that is not committed."""
         return bool(self._unwritten)
 
+    @property
+    def writes(self) -> int:
+        """How often something that changed was committed."""
+        return self._unwritten.writes
+
     async def flush(self, database: Database, also: Also | None = None) -> None:
         """Write what changed, in one transaction; when this returns it is committed.
 

@@ -7,70 +7,34 @@ It only asks. It never logs in, which would make a device, and reads no sync, wh
 import asyncio
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-from nio.crypto import OlmAccount
-from sqlalchemy import select
 
+from bot.allowed import allows
 from bot.platforms.base import PlatformRefused
 from bot.platforms.matrix.connection import Connection, ServerRefused, Unreachable
-from bot.platforms.matrix.crypto import ACCOUNT
+from bot.platforms.matrix.counting import generation
+from bot.platforms.matrix.kept import Kept
 from bot.platforms.matrix.keys import SIGNED
 from bot.platforms.matrix.login import (
     BY_PASSWORD,
     Login,
     Unusable,
     checked,
-    generation,
     given_login,
     is_account,
-    kept_login,
+    no_way_on,
 )
 from bot.platforms.matrix.signing import MASTER, SELF_SIGNING, is_signed, keys_of
-from bot.platforms.matrix.whose import PLATFORM
 from bot.platforms.seen import Seen
 from bot.settings import Settings
-from storage.people import Chat, ChatState
-from storage.store import Store
 
+AWAY = "PREAU_MATRIX_HOMESERVER: the homeserver"
 PATIENCE = 5.0  # seconds for all of it
 VERSIONS = "/_matrix/client/versions"
 LONGEST_NAME = 40  # characters of what a server calls itself
 _VERSION = re.compile(r"v1\.(\d+)")
-
-
-@dataclass(frozen=True)
-class Kept:
-    """What the database keeps of our account.
-
-    Attributes:
-        login: of an earlier start.
-        account: the keys of a device, as they are kept.
-        refused: how many people we may not open a chat with, as far as was tried.
-    """
-
-    login: Login | None = None
-    account: Mapping[str, Any] | None = None
-    refused: int = 0
-
-    def keys_of(self, device_id: str) -> OlmAccount | None:
-        """Our own keys of a device."""
-        kept = self.account
-        if kept is None or kept["device"] != device_id:
-            return None
-        return OlmAccount.from_pickle(kept["pickle"].encode(), kept["pickle_key"], kept["shared"])
-
-
-def kept_in(store: Store) -> Kept:
-    """What a database keeps."""
-    of_refused = select(Chat.address).where(
-        Chat.platform == PLATFORM, Chat.state == ChatState.blocked
-    )
-    addresses = store.session.scalars(of_refused)  # that of a chat which was opened is its room
-    refused = sum(address.startswith("@") for address in addresses)
-    return Kept(kept_login(store), store.matrix.get(ACCOUNT), refused)
 
 
 def examine(settings: Settings, kept: Kept | None, *, serving: bool) -> Seen:
@@ -92,15 +56,15 @@ async def look(settings: Settings, kept: Kept | None, *, serving: bool) -> Seen:
         async with asyncio.timeout(PATIENCE):
             connection.connect()
             await _tell_server(seen, connection)
-            offered = await _tell_logins(seen, connection, settings)
+            offered = await _tell_logins(seen, connection, settings, kept)
             if kept is not None:
                 await _Account(seen, connection, settings, offered, serving=serving).tell(kept)
     except PlatformRefused as refused:
         seen.problems.append(str(refused))
     except TimeoutError:
-        seen.problems.append(f"Matrix: the homeserver did not answer within {PATIENCE:g} s")
+        seen.problems.append(f"{AWAY} did not answer within {PATIENCE:g} s")
     except Unreachable as error:
-        seen.problems.append(f"Matrix: the homeserver does not answer: {error}")
+        seen.problems.append(f"{AWAY} does not answer: {error}")
     except ServerRefused as refused:
         seen.problems.append(f"Matrix: the homeserver refuses: {refused}")
     finally:
@@ -120,15 +84,30 @@ async def _tell_server(seen: Seen, connection: Connection) -> None:
     seen.notes.append(f"Matrix: {connection.homeserver}{called} speaks versions up to 1.{newest}")
 
 
-async def _tell_logins(seen: Seen, connection: Connection, settings: Settings) -> list[str]:
-    """The ways to log in that the homeserver offers."""
+async def _tell_logins(
+    seen: Seen, connection: Connection, settings: Settings, kept: Kept | None
+) -> list[str]:
+    """The ways to log in that the homeserver offers, with ours."""
     flows = (await connection.ask("GET", "/login")).get("flows", [])
     offered = [str(flow.get("type")) for flow in flows]
-    ours = "the token of the settings" if settings.matrix_access_token else "the password"
+    ours = _our_way(settings, None if kept is None else kept.login)
     if settings.matrix_password and BY_PASSWORD not in offered:
         ours += "; a password makes no new device there"
-    seen.notes.append(f"Matrix: logins offered: {', '.join(offered) or 'none'}; ours: by {ours}")
+    seen.notes.append(f"Matrix: logins offered: {', '.join(offered) or 'none'}; ours: {ours}")
     return offered
+
+
+def _our_way(settings: Settings, kept: Login | None) -> str:
+    """How `run` logs in, or goes on with an earlier login."""
+    if kept is not None and not is_account(settings.matrix_user or "", kept.user_id):
+        kept = None
+    login = given_login(settings, kept)
+    token = settings.matrix_access_token
+    if login is not None and token is not None and login.access_token == token.get_secret_value():
+        return "by the token of the settings"
+    if login is not None:
+        return "by the login that the database keeps"
+    return "by the password" if settings.matrix_password else "none"
 
 
 class _Account:
@@ -156,7 +135,8 @@ class _Account:
     async def tell(self, kept: Kept) -> None:
         if kept.login and not is_account(self.settings.matrix_user or "", kept.login.user_id):
             self.seen.notes.append(
-                f"Matrix: {kept.login.user_id} was served before: `preau run` forgets it"
+                f"Matrix: {kept.login.user_id} was served before: `preau run` forgets it "
+                "once this one is logged in"
             )
             kept = Kept(refused=kept.refused)
         login = given_login(self.settings, kept.login)
@@ -182,6 +162,8 @@ class _Account:
                 "Matrix: the homeserver takes no password: set PREAU_MATRIX_ACCESS_TOKEN "
                 "and PREAU_MATRIX_DEVICE_ID"
             )
+        else:
+            self.seen.problems.append(no_way_on(None))
 
     def _tell_unusable(self, login: Login, reason: str) -> None:
         line = f"Matrix: the device {login.device_id} cannot be used, for {reason}"
@@ -191,7 +173,9 @@ class _Account:
                 "with its PREAU_MATRIX_DEVICE_ID"
             )
         elif self.serving:
-            self.seen.problems.append(f"{line}: restart `preau run`, which makes another")
+            self.seen.problems.append(
+                f"{line}: `preau run` makes another by itself; if this stays, its log says why not"
+            )
         else:
             self.seen.notes.append(f"{line}: `preau run` makes another")
 
@@ -202,6 +186,8 @@ class _Account:
         found = await keys_of(self.connection, login.user_id)
         device = found["device_keys"].get(login.user_id, {}).get(login.device_id)
         keys = kept.keys_of(login.device_id)
+        if self.serving:
+            count -= 1  # `run` may have counted on since the database was read
         if is_ours and count > login.generation:
             self._tell_unusable(login, "this database is an older copy: its keys were used since")
         elif device is None:
@@ -253,10 +239,22 @@ class _Account:
                 "whether the account may open rooms cannot be seen without opening one (outsiders "
                 "of Tchap may not)"
             )
-        if not self.settings.matrix_allowed_servers:
-            server = login.user_id.partition(":")[2]
+        self.seen.notes.append(
+            "whether the account is suspended cannot be seen without writing: `preau run` logs "
+            "`our account may not write for now`"
+        )
+        self._tell_allowed(login)
+
+    def _tell_allowed(self, login: Login) -> None:
+        allowed, server = self.settings.matrix_allowed_servers, login.user_id.partition(":")[2]
+        if not allowed:
             self.seen.notes.append(
                 f"PREAU_MATRIX_ALLOWED_SERVERS is empty: only accounts of {server} may invite us"
+            )
+        elif not allows(allowed, server, login.user_id):
+            self.seen.notes.append(
+                f"PREAU_MATRIX_ALLOWED_SERVERS leaves out {server}, which is our own: its accounts "
+                "may not invite us"
             )
 
 

@@ -169,7 +169,8 @@ class Invitations:
     async def _decline(self, invitation: Invitation) -> None:
         """Say why not, to who invites, and be invited no more."""
         texts = texts_for(self._settings.language, self._settings.zone)
-        log.info("an invitation is declined", room=invitation.room_id)
+        server = invitation.inviter.partition(":")[2]
+        log.info("an invitation is declined", room=invitation.room_id, server=server)
         await self._refuse(invitation, texts.plain("matrix.declined"))
 
     async def _refuse(self, invitation: Invitation, reason: str | None) -> None:

@@ -3,6 +3,7 @@
 What is kept of it is the row `login` of `store.matrix`.
 """
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import quote
@@ -10,43 +11,38 @@ from urllib.parse import quote
 import structlog
 
 from bot.platforms.base import PlatformRefused
-from bot.platforms.matrix.connection import Connection, ServerRefused
+from bot.platforms.matrix.connection import Connection, ServerRefused, Unreachable
+from bot.platforms.matrix.signing import SEEDS
 from bot.settings import Settings
 from storage.store import Store
 
 log = structlog.get_logger()
 
 DEVICE_NAME = "Préau"  # by which devices of earlier logins are known again
-GENERATION = "fr.preau.generation"
 LOGIN = "login"  # the kind of its row
+SYNC = "sync"  # that of the row which says how far was read
 BY_PASSWORD = "m.login.password"  # noqa: S105 (a way to log in, as Matrix names it)
 TOKEN_GONE = {"M_UNKNOWN_TOKEN", "M_MISSING_TOKEN"}
 DEACTIVATED = "M_USER_DEACTIVATED"  # for good
-WITHHELD = {  # our account is not served now; its administrator, or we by a link, may mend it
-    "M_USER_LOCKED",
+MUTED = {  # our account may not write now, although it may still read
     "M_USER_SUSPENDED",
     "M_CONSENT_NOT_GIVEN",
     "M_RESOURCE_LIMIT_EXCEEDED",
+}
+WITHHELD = {  # our account is not served now; its administrator, or we by a link, may mend it
+    *MUTED,
+    "M_USER_LOCKED",
     "ORG_MATRIX_EXPIRED_ACCOUNT",  # as Tchap says it
 }
-RENEWAL = 3600.0  # seconds after which whoever serves our account counts on
+REFUSED_WAIT = 60.0  # seconds after which a homeserver that refuses us is asked again
 
 
 class Unusable(Exception):
     """A login cannot be gone on with: why, in one line. Another device can be made."""
 
 
-class TakenOver(Exception):
-    """Another process serves our account.
-
-    Attributes:
-        wait: seconds after which it can be seen whether it still does.
-    """
-
-    wait = RENEWAL * 1.1
-
-    def __init__(self) -> None:
-        super().__init__("another process serves the account, and only one may")
+class Withheld(Unreachable):
+    """Our account is not served now: somebody has to mend it, and it may be tried again."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +65,11 @@ class Login:
     settled: bool = False
 
     def keep(self, store: Store) -> None:
+        """Keep it; what was kept of another account is forgotten with that."""
+        kept = kept_login(store)
+        if kept is not None and kept.user_id != self.user_id:
+            store.matrix.drop_kind(SYNC)
+            store.matrix.drop_kind(SEEDS)
         store.matrix.put(LOGIN, "", asdict(self))
 
 
@@ -90,8 +91,8 @@ def no_way_on(reason: str | None) -> str:
 
 def is_account(given: str, user_id: str) -> bool:
     """Whether an account is the one that the operator names, with its server or without."""
-    name = given.strip().removeprefix("@")
-    whole = user_id.removeprefix("@")
+    name = given.strip().lower().removeprefix("@")
+    whole = user_id.lower().removeprefix("@")
     return name == (whole if ":" in name else whole.partition(":")[0])
 
 
@@ -114,7 +115,8 @@ async def by_password(connection: Connection, settings: Settings) -> Login:
     """A new device.
 
     Raises:
-        PlatformRefused: the homeserver offers no such login, or does not take it.
+        PlatformRefused: the homeserver offers no such login, or does not take it, or knows our
+            account by another name.
         ServerRefused: it does not serve our account now.
         Unreachable: it does not answer.
     """
@@ -136,7 +138,19 @@ async def by_password(connection: Connection, settings: Settings) -> Login:
         if refused.errcode in WITHHELD:
             raise
         raise PlatformRefused(_no_login(refused)) from None
-    return Login(connection.homeserver, made["user_id"], made["device_id"], made["access_token"])
+    login = Login(connection.homeserver, made["user_id"], made["device_id"], made["access_token"])
+    if not is_account(settings.matrix_user or "", login.user_id):
+        connection.access_token = login.access_token
+        await log_out(connection)
+        raise PlatformRefused(f"PREAU_MATRIX_USER: the homeserver says {login.user_id}")
+    return login
+
+
+async def log_out(connection: Connection) -> None:
+    """Leave no device behind, if that can be done now."""
+    with suppress(ServerRefused, Unreachable):
+        await connection.ask("POST", "/logout", {})
+    connection.access_token = ""
 
 
 def _as_asked(user: str) -> str:
@@ -148,7 +162,18 @@ def _as_asked(user: str) -> str:
 def _no_login(refused: ServerRefused) -> str:
     if refused.errcode == "M_FORBIDDEN":
         return "PREAU_MATRIX_USER, PREAU_MATRIX_PASSWORD: the homeserver does not take them"
-    return f"Matrix: the homeserver refuses our login: {refused}"
+    return f"Matrix: the homeserver refuses our login: {refused.name}"
+
+
+def for_now(refused: ServerRefused) -> Exception:
+    """What a refusal means to who logs in: that no retry mends it, or when to try again."""
+    if refused.errcode == DEACTIVATED:
+        return PlatformRefused(f"Matrix: our account is closed: {refused.name}")
+    reason = f"the homeserver refuses: {refused.name}"
+    if refused.errcode in WITHHELD:
+        return Withheld(reason, REFUSED_WAIT)
+    # If it is our token that is gone since we asked, another time we log in anew.
+    return Unreachable(reason, 0.0 if refused.errcode in TOKEN_GONE else REFUSED_WAIT)
 
 
 async def checked(connection: Connection, settings: Settings, login: Login) -> Login:
@@ -176,48 +201,6 @@ async def checked(connection: Connection, settings: Settings, login: Login) -> L
     return replace(login, user_id=user)
 
 
-async def generation(connection: Connection) -> int:
-    """How often a login of our account was taken up, as the account says."""
-    try:
-        content = await connection.ask("GET", _generation_path(connection))
-    except ServerRefused as refused:
-        if refused.status == 404:
-            return 0
-        raise
-    number = content.get("generation")
-    return number if isinstance(number, int) else 0
-
-
-class Others:
-    """Whether another process serves our account too: it makes the account count on, as we do."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._known: int | None = None  # what we made it say, or saw that it says
-
-    async def look(self) -> int:
-        """What the account says. What it says when this process begins is of the past.
-
-        Raises:
-            TakenOver: another process made it count on since we did, or since we last looked.
-        """
-        count = await generation(self._connection)
-        known, self._known = self._known, count
-        if known is not None and count > known:
-            raise TakenOver
-        return count
-
-    async def count(self, number: int) -> None:
-        """Have the account say that a login was taken up so often."""
-        self._known = number
-        path = _generation_path(self._connection)
-        await self._connection.ask("PUT", path, {"generation": number})
-
-
-def _generation_path(connection: Connection) -> str:
-    return f"/user/{quote(connection.user_id)}/account_data/{GENERATION}"
-
-
 async def settle(connection: Connection) -> None:
     """What is done once for a new device: our name, and no devices of ours beside it.
 
@@ -228,7 +211,7 @@ async def settle(connection: Connection) -> None:
         try:
             await step(connection)
         except ServerRefused as refused:
-            log.info("Matrix: not allowed", what=step.__name__.strip("_"), reason=str(refused))
+            log.info("Matrix: not allowed", what=step.__name__.strip("_"), reason=refused.name)
 
 
 async def _take_name(connection: Connection) -> None:

@@ -110,7 +110,7 @@ async def sign_device(connection: Connection, database: Database) -> bool:
             "POST", "/keys/signatures/upload", {user: lacking}
         )
     except ServerRefused as refused:
-        _warn("it wants the password" if "flows" in refused.body else str(refused))
+        _warn("it wants the password" if "flows" in refused.body else refused.name)
         return False
     if answer and answer.get("failures"):
         _warn("it does not take our signatures")

@@ -5,13 +5,15 @@ import asyncio
 import structlog
 
 from bot.platforms.base import PlatformRefused
-from bot.platforms.matrix.client import TakenOver, Unreachable
+from bot.platforms.matrix.client import ServerRefused, TakenOver, Unreachable
+from bot.platforms.matrix.login import WITHHELD, Withheld
 from storage.database import Unavailable
 
 log = structlog.get_logger()
 
 SHORTEST, LONGEST = 1.0, 300.0  # seconds until we begin again
 LONGEST_AWAY = 30.0  # the same, while the homeserver or the database is away
+LONGEST_REFUSED = 3600.0  # the same, from the longest of the others, if somebody has to mend it
 GOOD = 60.0  # seconds of serving after which all is well
 
 
@@ -33,14 +35,22 @@ class Spell:
         Returns:
             Seconds after which we begin again.
         """
-        reason = str(error) or type(error).__name__
+        reason = self._reason(error)
         if reason not in self._said:
             self._said.add(reason)
-            tell = log.error if isinstance(error, PlatformRefused | TakenOver) else log.warning
+            tell = log.error if _is_to_be_mended(error) else log.warning
             tell("Matrix is not served for now", reason=reason)
-        longest = LONGEST_AWAY if isinstance(error, Unreachable | Unavailable) else LONGEST
-        self._pause = min(max(self._pause * 2, SHORTEST), longest)
-        return max(self._pause, _least(error))
+        shortest, longest = _bounds(error)
+        self._pause = min(max(self._pause * 2, shortest), longest)
+        return max(self._pause, float(getattr(error, "wait", 0.0)))
+
+    def _reason(self, error: Exception) -> str:
+        """Why, without the homeserver's own words; if it never answered, where it is looked for."""
+        if isinstance(error, ServerRefused):
+            return f"the homeserver refuses: {error.name}"
+        reason = str(error) or type(error).__name__
+        is_away = isinstance(error, Unreachable) and not isinstance(error, Withheld)
+        return f"PREAU_MATRIX_HOMESERVER: {reason}" if is_away and not self.has_served else reason
 
     async def serving(self) -> None:
         """We serve: it ends with that, or when all is well."""
@@ -52,7 +62,17 @@ class Spell:
         self._pause = 0.0
 
 
-def _least(error: Exception) -> float:
-    if isinstance(error, PlatformRefused):  # somebody has to mend it
-        return LONGEST
-    return float(getattr(error, "wait", 0.0))
+def _is_to_be_mended(error: Exception) -> bool:
+    """Whether somebody has to do something about it."""
+    if isinstance(error, ServerRefused):
+        return error.errcode in WITHHELD
+    return isinstance(error, PlatformRefused | TakenOver | Withheld)
+
+
+def _bounds(error: Exception) -> tuple[float, float]:
+    """The shortest and the longest pause after it, in seconds."""
+    if isinstance(error, PlatformRefused):
+        return LONGEST, LONGEST_REFUSED
+    if isinstance(error, Unreachable | Unavailable):
+        return SHORTEST, LONGEST_AWAY
+    return SHORTEST, LONGEST

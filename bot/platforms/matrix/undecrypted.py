@@ -177,7 +177,7 @@ class Undecrypted:
         except (Unreachable, Unavailable):
             olm.outgoing_to_device_messages.append(message)  # which `Client.maintain` sends
         except ServerRefused as refused:
-            log.warning("a key cannot be asked for", room=room_id, reason=str(refused))
+            log.warning("a key cannot be asked for", room=room_id, reason=refused.name)
         else:
             olm.outgoing_to_device_messages.append(message)
             await self._client.receive_response(ToDeviceResponse(message))  # that it is sent

@@ -19,11 +19,15 @@ class Unwritten:
     Args:
         kinds: those that are written here, and nowhere else.
         anew: the first rows that are written take the place of all that was kept of these kinds.
+
+    Attributes:
+        writes: how often some were.
     """
 
     def __init__(self, kinds: Sequence[str], *, anew: bool) -> None:
         self._kinds = kinds
         self._anew = anew
+        self.writes = 0
         self._rows: dict[Row, Make] = {}
         self._flushing = asyncio.Lock()
 
@@ -64,6 +68,7 @@ class Unwritten:
             await database.write(work)
             if anew:
                 self._anew = False
+            self.writes += bool(contents)
             for row, make in taken.items():
                 if self._rows[row] is make:  # otherwise it changed again meanwhile
                     del self._rows[row]

@@ -131,8 +131,9 @@ class Telegram:
                 await call()
             except InvalidToken:
                 raise PlatformRefused("PREAU_TELEGRAM_TOKEN: Telegram does not know it") from None
-            except BadRequest as error:  # nor would it be taken the next time
-                raise PlatformRefused(f"Telegram refuses: {error.message}") from None
+            except BadRequest as error:
+                line = f"Telegram refuses: {error.message}"
+                raise PlatformRefused(line, for_now=True) from None  # a name may not resolve yet
             except TelegramError as error:
                 if pause == SHORTEST_PAUSE:
                     log.warning("Telegram does not answer", reason=error.message)

@@ -112,6 +112,14 @@ class Account:
         path = f"/_synapse/admin/v2/users/{quote(self.user_id)}"
         assert self.server.ask("PUT", path, what, token=token).status == 200
 
+    def suspend(self, *, suspended: bool) -> None:
+        """Have it write nothing, as the server's administrator may."""
+        boss = Account(self.server, self.database, admin=True)
+        token, _ = boss.log_in()
+        path = f"/_synapse/admin/v1/suspend/{quote(self.user_id)}"
+        answer = self.server.ask("PUT", path, {"suspend": suspended}, token=token)
+        assert answer.status == 200
+
     def devices(self) -> dict[str, str]:
         """The names of the account's devices that have one, by id."""
         token, device = self.log_in("a look")

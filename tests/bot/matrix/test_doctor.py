@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestServer
 from bot.platforms.matrix import doctor
 from bot.platforms.matrix.connection import Connection
 from bot.platforms.matrix.crypto import ACCOUNT
-from bot.platforms.matrix.doctor import Kept, kept_in
+from bot.platforms.matrix.kept import Kept, kept_in
 from bot.platforms.matrix.signing import USAGES, Identity, new_seeds
 from bot.platforms.seen import Seen
 from storage.database import Database
@@ -57,13 +57,14 @@ async def test_all_is_well(account: Account) -> None:
     assert seen.problems == []
     assert seen.notes[0].startswith(f"Matrix: {account.server.url} calls itself Synapse/1.")
     assert seen.notes[1].startswith("Matrix: logins offered: m.login.password")
-    assert seen.notes[1].endswith("; ours: by the password")
+    assert seen.notes[1].endswith("; ours: by the login that the database keeps")
     device = f"the device {client.device_id} is signed by {account.user_id}; one-time keys at "
     assert note(seen, device).endswith(f"homeserver: {client.olm.uploaded_key_count}")
     assert note(seen, "rooms that").endswith(": 0")
     assert "outsiders of Tchap" in note(seen, "open rooms")
     assert "only accounts of home.test" in note(seen, "ALLOWED_SERVERS")
-    assert len(seen.notes) == 6
+    assert "`our account may not write for now`" in note(seen, "suspended")
+    assert len(seen.notes) == 7
 
 
 async def test_what_run_has_at_the_homeserver(account: Account) -> None:
@@ -71,7 +72,9 @@ async def test_what_run_has_at_the_homeserver(account: Account) -> None:
     await sync(client)
     await client.room_create()
     seen = await look(account, matrix_allowed_servers=["example.org"])
-    assert not any("ALLOWED_SERVERS" in one for one in seen.notes)
+    assert "leaves out home.test, which is our own" in note(seen, "ALLOWED_SERVERS")
+    with_ours = await look(account, matrix_allowed_servers=["example.org", "home.test"])
+    assert not any("ALLOWED_SERVERS" in one for one in with_ours.notes)
     assert note(seen, "rooms that").endswith(": 1")
     assert note(seen, "one-time keys").endswith(f": {client.olm.uploaded_key_count}")
 
@@ -113,8 +116,19 @@ async def test_it_does_not_log_in(account: Account) -> None:
     seen = await look(account)
     assert seen.problems == []
     assert note(seen, "not logged in yet").endswith("(the password is not tried here)")
+    assert seen.notes[1].endswith("; ours: by the password")
     assert len(seen.notes) == 3
     assert account.devices() == {}
+
+
+async def test_neither_a_password_nor_a_token(account: Account) -> None:
+    seen = await look(account, matrix_password=None)
+    assert seen.problems == ["PREAU_MATRIX_PASSWORD or PREAU_MATRIX_ACCESS_TOKEN: one is needed"]
+    assert seen.notes[1].endswith("; ours: none")
+    await account.open()
+    seen = await look(account, matrix_password=None)
+    assert seen.problems == []
+    assert seen.notes[1].endswith("; ours: by the login that the database keeps")
 
 
 async def test_a_token_of_the_operator(account: Account) -> None:
@@ -179,7 +193,9 @@ async def test_a_token_that_is_known_no_more(account: Account) -> None:
     seen = await look(account)
     assert (seen.problems, seen.notes[2:]) == ([], [f"{line}`preau run` makes another"])
     seen = await look(account, serving=True)
-    assert seen.problems == [f"{line}restart `preau run`, which makes another"]
+    assert seen.problems == [
+        f"{line}`preau run` makes another by itself; if this stays, its log says why not"
+    ]
     [problem] = (await look(account, matrix_password=None)).problems
     assert problem.startswith(f"{line}set PREAU_MATRIX_PASSWORD, or another")
 
@@ -187,12 +203,17 @@ async def test_a_token_that_is_known_no_more(account: Account) -> None:
 async def test_a_copy_of_the_database(account: Account, tmp_path: Path) -> None:
     await account.open()
     copy = copy_of(account.database, tmp_path)
-    await account.open()
-    assert (await look(account)).problems == []
-    older = await look(account, copy, serving=True)
-    copy.close()
-    [problem] = older.problems
-    assert "this database is an older copy: its keys were used since" in problem
+    client = await account.open()
+    older = "this database is an older copy: its keys were used since"
+    try:
+        assert (await look(account)).problems == []
+        assert note(await look(account, copy), older).endswith("`preau run` makes another")
+        assert (await look(account, copy, serving=True)).problems == []  # it counts on meanwhile
+        await client.finish()
+        [problem] = (await look(account, copy, serving=True)).problems
+        assert older in problem
+    finally:
+        copy.close()
 
 
 async def test_a_login_without_its_keys(account: Account) -> None:
@@ -232,7 +253,7 @@ async def test_another_account_than_before(account: Account) -> None:
     other = account.server.register("other")
     seen = await look(account, matrix_user=other.user_id, matrix_password=other.password)
     assert seen.problems == []
-    assert note(seen, account.user_id).endswith("was served before: `preau run` forgets it")
+    assert note(seen, account.user_id).endswith("`preau run` forgets it once this one is logged in")
     assert note(seen, "not logged in yet")
 
 
@@ -288,9 +309,8 @@ async def test_what_is_no_homeserver(account: Account) -> None:
 
     for handler, status in ((page, 404), (other, 200)):
         seen = await answers(account, handler)
-        assert seen.problems == [
-            f"Matrix: the homeserver does not answer: HTTP status {status}, not of Matrix"
-        ]
+        line = f"the homeserver does not answer: HTTP status {status}, not of Matrix"
+        assert seen.problems == [f"PREAU_MATRIX_HOMESERVER: {line}"]
 
 
 async def test_a_homeserver_that_is_slow(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,10 +320,13 @@ async def test_a_homeserver_that_is_slow(account: Account, monkeypatch: pytest.M
 
     monkeypatch.setattr(doctor, "PATIENCE", 0.2)
     seen = await answers(account, slow)
-    assert seen.problems == ["Matrix: the homeserver did not answer within 0.2 s"]
+    [problem] = seen.problems
+    assert problem == "PREAU_MATRIX_HOMESERVER: the homeserver did not answer within 0.2 s"
 
 
 async def test_a_homeserver_that_is_away(account: Account) -> None:
     away = await look(account, matrix_homeserver="http://127.0.0.1:1")
     [problem] = away.problems
-    assert problem.startswith("Matrix: the homeserver does not answer: ClientConnectorError")
+    assert problem.startswith(
+        "PREAU_MATRIX_HOMESERVER: the homeserver does not answer: ClientConnectorError"
+    )

@@ -13,12 +13,20 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bot.platforms.base import PlatformRefused
+from bot.platforms.matrix import counting
 from bot.platforms.matrix.client import TakenOver, Unreachable
-from bot.platforms.matrix.login import DEVICE_NAME, WITHHELD, is_account, kept_login
+from bot.platforms.matrix.login import (
+    DEVICE_NAME,
+    SYNC,
+    WITHHELD,
+    Withheld,
+    is_account,
+    kept_login,
+)
 from storage.database import Database
-from tests.bot.matrix.accounts import V3, Account, Killed, Watched
+from tests.bot.matrix.accounts import V3, Account, Killed, Watched, look
 from tests.conftest import SECRET
-from tests.homeserver import Synapse
+from tests.homeserver import Correspondent, Synapse
 
 NewDatabase = Callable[[], Database]
 
@@ -89,6 +97,7 @@ async def test_the_account_may_be_named_without_its_server(account: Account) -> 
         ("preau:a.fr", True),
         ("@preau", True),
         ("preau", True),
+        ("@Preau:A.fr", True),
         ("@preau:b.fr", False),
         ("prea", False),
         ("@prof:a.fr", False),
@@ -139,6 +148,26 @@ async def test_another_account_has_nothing_of_the_first(
     assert client.user_id == other.user_id == account.kept().user_id
     assert client.is_signed
     assert client.olm.account.identity_keys != first.olm.account.identity_keys
+
+
+async def test_a_name_that_is_mistyped_loses_nothing(account: Account) -> None:
+    first = await account.open()
+    await look(first)
+    account.database.write_now(lambda store: store.matrix.put(SYNC, "", {"next_batch": "s1"}))
+    await refused(account, matrix_user=account.user_id.replace("preau", "praeu"))
+    again = await account.open(matrix_user=account.user_id.upper())
+    assert again.device_id == first.device_id
+    assert again.count("/login") == 0
+    assert again.olm.account.identity_keys == first.olm.account.identity_keys
+    assert account.database.read_now(lambda store: store.matrix.get(SYNC))
+
+
+async def test_another_account_does_not_go_on_from_where_the_first_read(account: Account) -> None:
+    await account.open()
+    account.database.write_now(lambda store: store.matrix.put(SYNC, "", {"next_batch": "s1"}))
+    other = account.server.register("preau")
+    await account.open(matrix_user=other.user_id, matrix_password=other.password)
+    assert account.database.read_now(lambda store: store.matrix.get(SYNC)) is None
 
 
 # By token
@@ -217,6 +246,13 @@ async def test_neither_a_password_nor_a_token(account: Account) -> None:
     )
 
 
+async def test_the_login_that_is_kept_needs_no_password(account: Account) -> None:
+    first = await account.open()
+    again = await account.open(matrix_password=None)
+    assert again.device_id == first.device_id
+    assert again.is_signed
+
+
 # Databases that are gone, or come back
 
 
@@ -242,13 +278,73 @@ async def test_a_copy_of_a_long_run_is_noticed(
     """Backups are made while it runs, and it may run for months."""
     first = await account.open()
     copy = copy_of(account.database, tmp_path)
-    monkeypatch.setattr("bot.platforms.matrix.client.RENEWAL", 0.0)
-    await first.maintain()
-    monkeypatch.undo()
+    await counts_on(account, monkeypatch, first)
     try:
         assert (await account.open(copy)).device_id != first.device_id
     finally:
         copy.close()
+
+
+async def test_a_copy_is_noticed_that_was_made_before_a_clean_stop(
+    account: Account, tmp_path: Path
+) -> None:
+    first = await account.open()
+    copy = copy_of(account.database, tmp_path)
+    await first.finish()
+    await first.close()
+    try:
+        assert account.kept().generation == account.generation() == 2
+        assert (await account.open()).device_id == first.device_id
+        assert "older copy" in await refused(account, copy, matrix_password=None)
+    finally:
+        copy.close()
+
+
+async def test_a_copy_is_noticed_since_which_keys_were_used(
+    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill says nothing to the account: while keys are used it is made to count each minute."""
+    first = await account.open()
+    monkeypatch.setattr(counting, "IN_USE", 0.0)
+    await look(first)
+    before = account.generation()
+    await first.maintain()
+    assert account.generation() == before  # nothing was written: no copy is older
+    async with Correspondent(account.server, "zoe") as zoe:
+        room = await zoe.direct(first.user_id, joins=False)
+        copy = copy_of(account.database, tmp_path)
+        await first.join(room)
+        await look(first)
+    try:
+        assert account.generation() > before
+        assert "older copy" in await refused(account, copy, matrix_password=None)
+    finally:
+        copy.close()
+
+
+async def test_who_stops_counts_on_only_if_nobody_else_serves(account: Account) -> None:
+    first, second = await account.open(), await account.open()
+    await first.finish()
+    assert account.generation() == 2
+    await second.finish()
+    assert account.generation() == 3
+
+
+@pytest.mark.parametrize("away", [Unreachable("HTTP status 502"), None])
+async def test_a_stop_waits_for_no_server(
+    account: Account, monkeypatch: pytest.MonkeyPatch, away: Exception | None
+) -> None:
+    monkeypatch.setattr("bot.platforms.matrix.client.LAST", 0.1)
+    client = await account.open()
+
+    async def ask(*_: object) -> None:
+        if away is not None:
+            raise away
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(client, "ask", ask)
+    async with asyncio.timeout(5):
+        await client.finish()
 
 
 async def test_earlier_devices_of_ours_are_deleted(
@@ -280,7 +376,8 @@ async def test_a_password_that_is_no_more_deletes_nothing(account: Account) -> N
 async def counts_on(account: Account, monkeypatch: pytest.MonkeyPatch, client: Watched) -> None:
     """What a client does once in a while, besides."""
     with monkeypatch.context() as patch:
-        patch.setattr("bot.platforms.matrix.client.RENEWAL", 0.0)
+        patch.setattr(counting, "RENEWAL", 0.0)
+        patch.setattr(counting, "IN_USE", 0.0)
         await client.maintain()
 
 
@@ -321,7 +418,7 @@ async def test_an_account_that_is_locked_is_waited_for(account: Account, *, by_t
     if by_token:
         await account.open()
     account.change(locked=True)
-    with pytest.raises(Unreachable, match="the homeserver refuses: 401 M_USER_LOCKED") as found:
+    with pytest.raises(Withheld, match=r"refuses: 401 M_USER_LOCKED$") as found:
         await account.open()
     assert 30 <= found.value.wait <= 60
     account.change(locked=False)
@@ -336,7 +433,7 @@ async def test_an_account_that_is_refused_is_waited_for(
     said = {"errcode": code, "error": "Votre compte a expiré"}
     url = other_server({"": web.json_response(said, status=403)})
     for changed in ({}, {"matrix_password": None}):
-        with pytest.raises(Unreachable, match=f"403 {code}"):
+        with pytest.raises(Withheld, match=f"403 {code}$"):
             await account.open(matrix_homeserver=url, **changed)
 
 
@@ -399,6 +496,17 @@ async def test_a_server_without_logins_by_password(
     line = await refused(account, matrix_homeserver=url)
     assert "m.login.sso, m.login.token" in line
     assert "PREAU_MATRIX_ACCESS_TOKEN and PREAU_MATRIX_DEVICE_ID" in line
+
+
+async def test_a_login_to_another_account_leaves_no_device(
+    account: Account, other_server: Callable[[dict[str, web.Response]], str]
+) -> None:
+    login = {"user_id": "@other:a.fr", "device_id": "D", "access_token": "syt"}
+    answer = {"flows": [{"type": "m.login.password"}], **login}
+    url = other_server({f"{V3}/login": web.json_response(answer), "": web.json_response({})})
+    line = await refused(account, matrix_homeserver=url)
+    assert line == "PREAU_MATRIX_USER: the homeserver says @other:a.fr"
+    assert account.clients[-1].asked[-1] == "POST /logout"
 
 
 @pytest.mark.parametrize("status", [200, 302, 404, 502])

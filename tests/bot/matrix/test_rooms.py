@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from structlog.testing import capture_logs
 
 from storage.deliveries import Failure
 from storage.people import ChatKind, ChatState
@@ -74,10 +75,14 @@ async def test_who_is_not_allowed_is_told_so_and_nobody_comes(
             monkeypatch.setattr(
                 preau.rooms._invitations, "is_allowed", lambda user: user == anna.user_id
             )
-            room = await eve.direct(account.user_id, joins=False)
-            await preau.until(lambda: eve.membership(room, account.user_id) == "leave")
+            with capture_logs() as logged:
+                room = await eve.direct(account.user_id, joins=False)
+                await preau.until(lambda: eve.membership(room, account.user_id) == "leave")
+            [line] = [one for one in logged if one["event"] == "an invitation is declined"]
+            assert (line["room"], line["server"]) == (room, eve.user_id.partition(":")[2])
+            assert eve.user_id not in str(logged)
             content = await gone(eve, room, account.user_id)
-            assert "votre serveur n'est pas admis" in content["reason"]
+            assert "n'a pas encore autorisé la messagerie de votre compte" in content["reason"]
             other = await anna.direct(account.user_id, joins=False)
             await preau.until(lambda: preau.arrived)
             assert [one.chat for one in preau.arrived] == [other]

@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 from bot.clock import Clock
 from bot.platforms.base import PlatformRefused, Receiver
 from bot.platforms.matrix import spells
-from bot.platforms.matrix.client import DeviceLost, TakenOver, Unreachable
+from bot.platforms.matrix.client import DeviceLost, ServerRefused, TakenOver, Unreachable
+from bot.platforms.matrix.login import for_now
 from bot.platforms.matrix.platform import Matrix
 from bot.platforms.matrix.spells import Spell
 from storage.database import Database, Unavailable
@@ -23,7 +24,8 @@ WRONG = PlatformRefused("PREAU_MATRIX_PASSWORD: no")
 
 def said(logged: list[Any]) -> list[tuple[str, str]]:
     """How bad it is, and what is said of being served, with the reason."""
-    lines = [one for one in logged if "served" in one["event"]]
+    events = ("Matrix is not served for now", "Matrix is served again")
+    lines = [one for one in logged if one["event"] in events]
     return [(one["log_level"], one.get("reason", "again")) for one in lines]
 
 
@@ -43,8 +45,39 @@ def test_what_is_away_is_looked_for_more_often(error: Exception) -> None:
 
 def test_we_wait_as_long_as_is_said() -> None:
     assert Spell().failed(Unreachable("403 M_USER_LOCKED", 60)) == 60
-    assert Spell().failed(WRONG) == 300
-    assert Spell().failed(TakenOver()) > 3600
+    assert Spell().failed(TakenOver()) > 300
+
+
+def test_what_somebody_has_to_mend_is_tried_ever_more_seldom() -> None:
+    spell = Spell()
+    assert [spell.failed(WRONG) for _ in range(6)] == [300, 600, 1200, 2400, 3600, 3600]
+    assert spell.failed(AWAY) == 30
+
+
+def test_it_is_an_error_if_somebody_has_to_mend_it() -> None:
+    locked = ServerRefused(401, {"errcode": "M_USER_LOCKED", "error": "Anna locked it"})
+    gone = ServerRefused(401, {"errcode": "M_UNKNOWN_TOKEN"})
+    with capture_logs() as logged:
+        for error in (WRONG, TakenOver(), for_now(locked), GONE, gone):
+            Spell().failed(error)
+    assert [level for level, _ in said(logged)] == ["error"] * 3 + ["warning"] * 2
+    spell = Spell()
+    with capture_logs() as logged:
+        for error in (locked, for_now(locked)):
+            spell.failed(error)
+    assert said(logged) == [("error", "the homeserver refuses: 401 M_USER_LOCKED")]
+
+
+async def test_a_server_that_never_answered_is_looked_for_where_it_is_set() -> None:
+    spell = Spell()
+    with capture_logs() as logged:
+        spell.failed(AWAY)
+        serving = asyncio.create_task(spell.serving())
+        await asyncio.sleep(0)
+        spell.failed(AWAY)
+        serving.cancel()
+    reasons = ["PREAU_MATRIX_HOMESERVER: HTTP status 502", "HTTP status 502"]
+    assert [reason for _, reason in said(logged)] == reasons
 
 
 async def test_a_spell_is_over_when_it_has_gone_well_for_a_while(
@@ -61,7 +94,8 @@ async def test_a_spell_is_over_when_it_has_gone_well_for_a_while(
         await spell.serving()
         await spell.serving()
         assert spell.failed(AWAY) == 1
-    reasons = ["HTTP status 502", "not ours", "again", "HTTP status 502"]
+    first = "PREAU_MATRIX_HOMESERVER: HTTP status 502"
+    reasons = [first, "not ours", "again", "HTTP status 502"]
     assert said(logged) == [("warning", reason) for reason in reasons]
 
 
@@ -80,7 +114,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spells, "SHORTEST", 0.05)
     monkeypatch.setattr(spells, "LONGEST", 0.2)
     monkeypatch.setattr(spells, "GOOD", 0.2)
-    monkeypatch.setattr("bot.platforms.matrix.client.REFUSED_WAIT", 0.2)
+    monkeypatch.setattr("bot.platforms.matrix.login.REFUSED_WAIT", 0.2)
 
 
 @asynccontextmanager
@@ -112,12 +146,60 @@ async def test_a_locked_account_is_served_once_it_is_unlocked(account: Account) 
         await until(lambda: said(logged))
         await asyncio.sleep(0.5)
         [(level, reason)] = said(logged)
-        assert level == "warning"
-        assert reason.startswith("the homeserver refuses: 401 M_USER_LOCKED")
+        assert level == "error"
+        assert reason == "the homeserver refuses: 401 M_USER_LOCKED"
         account.change(locked=False)
         await until(lambda: len(said(logged)) == 2)
         assert said(logged)[1:] == [("warning", "again")]
         assert matrix.ready.is_set()
+
+
+@pytest.mark.usefixtures("_soon")
+async def test_an_account_that_is_locked_meanwhile_is_one_error(account: Account) -> None:
+    async with running(account) as (matrix, logged):
+        await until(matrix.ready.is_set)
+        account.change(locked=True)
+        await until(lambda: said(logged))
+        await asyncio.sleep(0.5)
+        told = [one for one in logged if one["log_level"] != "info"]
+        assert said(told) == [("error", "the homeserver refuses: 401 M_USER_LOCKED")]
+        assert len(told) == 1
+
+
+async def test_a_good_start_is_one_line(account: Account) -> None:
+    async with running(account) as (matrix, logged):
+        await until(matrix.ready.is_set)
+        await asyncio.sleep(0)
+    assert [one["event"] for one in logged] == ["Matrix is served"]
+    kept = account.kept()
+    assert logged[0] == {
+        "event": "Matrix is served",
+        "log_level": "info",
+        "account": account.user_id,
+        "device": kept.device_id,
+        "signed": True,
+    }
+
+
+async def test_a_clean_stop_counts_on(account: Account) -> None:
+    async with running(account) as (matrix, _):
+        await until(matrix.ready.is_set)
+    assert account.kept().generation == account.generation() == 2
+
+
+@pytest.mark.usefixtures("_soon")
+async def test_a_database_that_was_served_before_is_waited_for(account: Account) -> None:
+    """A restart ends no more than a refusal in the midst of serving does."""
+    first = await account.open()
+    account.log_out(first.access_token)
+    for changed in ({"matrix_password": "not this one"}, {"matrix_password": None}):
+        async with running(account, **changed) as (matrix, logged):
+            await until(lambda logged=logged: said(logged))
+            await asyncio.sleep(0.5)
+            [(level, reason)] = said(logged)
+            assert level == "error"
+            assert "PREAU_MATRIX_PASSWORD" in reason
+            assert not matrix.ready.is_set()
 
 
 async def test_a_wrong_password_ends_a_first_start(account: Account) -> None:

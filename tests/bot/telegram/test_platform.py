@@ -83,9 +83,10 @@ async def test_a_token_that_telegram_does_not_know_ends_it_with_one_line(
     async with BotApi("100200300:another") as api:
         stage = Stage(settings, db, NOW, api)
         await stage.open()
-        with pytest.raises(PlatformRefused, match="PREAU_TELEGRAM_TOKEN"):
+        with pytest.raises(PlatformRefused, match="PREAU_TELEGRAM_TOKEN") as found:
             async with asyncio.timeout(5):
                 await stage.service.wait()
+        assert not found.value.for_now
         await stage.close()
 
 
@@ -95,9 +96,10 @@ async def test_an_address_that_telegram_does_not_take_ends_it_with_telegrams_wor
     api.webhook.local = False  # as Telegram itself: only HTTPS
     stage = Stage(settings, db, NOW, api, webhook=True)
     await stage.open()
-    with pytest.raises(PlatformRefused, match="Telegram refuses: Bad webhook"):
+    with pytest.raises(PlatformRefused, match="Telegram refuses: Bad webhook") as found:
         async with asyncio.timeout(5):
             await stage.service.wait()
+    assert found.value.for_now
     await stage.close()
 
 
