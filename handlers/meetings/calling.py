@@ -26,6 +26,7 @@ from handlers.meetings.cards import (
     card,
     found,
     is_secretariat,
+    lacks_calendar,
     leads,
 )
 from handlers.meetings.fields import Ends, Link, Starts, Zone, start_of
@@ -233,7 +234,8 @@ def insist(request: Request, store: Store, meeting_id: int) -> routing.Answer:
 
 def _done(name: str, one: Meeting, told: int, request: Request, store: Store) -> list[Reply]:
     """What was done, and the card that the others read too."""
-    shown = card(one, store, request.person, request.now, leads=True)
+    gives = lacks_calendar(one, request.context.chat_id, store)
+    shown = card(one, store, request.person, request.now, leads=True, gives=gives)
     return [Reply(name, told=told), shown]
 
 

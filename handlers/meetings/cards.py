@@ -11,6 +11,7 @@ from bot.routing import Recipient, choice, link, notice, number
 from bot.wording import group_name
 from handlers import academies
 from handlers.people import do
+from storage.deliveries import subject
 from storage.grants import Role
 from storage.meetings import Attendance, Meeting
 from storage.store import Store
@@ -56,7 +57,9 @@ def show(request: Request, store: Store, meeting_id: int) -> Reply:
 
 def shown(meeting: Meeting, request: Request, store: Store) -> Reply:
     """A meeting with what can be done about it, for whoever may see it."""
-    return card(meeting, store, request.person, request.now, leads=may_see(meeting, request, store))
+    leads = may_see(meeting, request, store)
+    gives = lacks_calendar(meeting, request.context.chat_id, store)
+    return card(meeting, store, request.person, request.now, leads=leads, gives=gives)
 
 
 def may_see(meeting: Meeting, request: Request, store: Store) -> bool:
@@ -75,12 +78,17 @@ def card(
     now: datetime,
     name: str = "meetings.card",
     *,
+    gives: bool,
     leads: bool = False,
     replace: bool = False,
     acknowledge: Words | None = None,
     **arguments: Any,
 ) -> Reply:
-    """A meeting, one tap an answer, and its calendar file; who leads also counts and manages."""
+    """A meeting, one tap an answer; who leads also counts and manages.
+
+    Args:
+        gives: its calendar file comes with it.
+    """
     view = View.of(meeting, store, person, leads=leads)
     holds = meeting.cancelled_at is None and meeting.ends_at > now
     choices: Choices = []
@@ -95,7 +103,8 @@ def card(
         name,
         view=view,
         **arguments,
-        files=calendar_in(view),
+        files=calendar_in(view) if gives else [],
+        shows=calendar_of(meeting) if gives else None,
         choices=choices or [do("meetings"), do("menu")],
         replace=replace,
         acknowledge=acknowledge,
@@ -120,6 +129,17 @@ def calendar_in(view: View) -> list[Attachment]:
     return [Attachment(view.meeting.file_id, label, MEDIA_TYPE)]
 
 
+def calendar_of(meeting: Meeting) -> str | None:
+    """The subject of what gives the calendar file of a meeting as it is planned now."""
+    return subject("calendar", meeting.file_id) if meeting.file_id is not None else None
+
+
+def lacks_calendar(meeting: Meeting, chat_id: int, store: Store) -> bool:
+    """Whether that file was not given in a chat yet: it comes once, and again with a new plan."""
+    file = calendar_of(meeting)
+    return file is not None and not store.deliveries.shows(chat_id, file)
+
+
 def _answer_label(answer: Attendance, view: View) -> Label:
     label = Words(f"meetings.{answer}")
     return Words("meetings.chosen", {"answer": label}) if answer is view.answer else label
@@ -129,11 +149,22 @@ def _attendance(text: str) -> Attendance:
     return Attendance(text)
 
 
-@choice("meetings.answer", number, number, _attendance, in_groups=True, leads="meeting")
+@choice(
+    "meetings.answer",
+    number,
+    number,
+    _attendance,
+    in_groups=True,
+    leads="meeting",
+    counts=True,
+)
 def answer(
     request: Request, store: Store, meeting_id: int, version: int, said: Attendance
 ) -> Reply:
-    """Keep what one says about coming; the card takes it up in place."""
+    """Keep what one says about coming; the card takes it up in place.
+
+    Who comes is given the calendar file, unless they have it; a card changed in place keeps it.
+    """
     received = request.incoming.received_at
     kept = store.meetings.answer(meeting_id, version, request.person, said, received)
     meeting = found(store, meeting_id)
@@ -142,11 +173,14 @@ def answer(
     noted = Words("meetings.noted", {"answer": Words(f"meetings.{said}")})
     if request.in_group:
         return Reply(acknowledge=noted)
+    in_place = request.incoming.message is not None
+    comes = said is not Attendance.not_coming
     return card(
         meeting,
         store,
         request.person,
         request.now,
+        gives=comes and (in_place or lacks_calendar(meeting, request.context.chat_id, store)),
         leads=leads(meeting.group_id, request, store),
         replace=True,
         acknowledge=noted,
@@ -199,16 +233,27 @@ def leads(group_id: int, request: Request, store: Store) -> bool:
 
 
 def _for_member(
-    meeting: Meeting | None, name: str, recipient: Recipient, store: Store, **arguments: Any
+    meeting: Meeting | None,
+    name: str,
+    recipient: Recipient,
+    store: Store,
+    *,
+    recalls: bool = False,
+    **arguments: Any,
 ) -> Reply | None:
-    """News of a meeting for a member of its group, as long as they can be of use."""
+    """News of a meeting for a member of its group, as long as they can be of use.
+
+    Args:
+        recalls: it is known already; what is new comes with its calendar file.
+    """
     if meeting is None or meeting.ends_at <= recipient.now:
         return None
     if not store.groups.is_member(meeting.group_id, recipient.person_id):
         return None
     person, now = recipient.person_id, recipient.now
     leads = store.groups.leads(meeting.group_id, person, now)
-    return card(meeting, store, person, now, name, leads=leads, **arguments)
+    gives = not recalls or lacks_calendar(meeting, recipient.chat_id, store)
+    return card(meeting, store, person, now, name, leads=leads, gives=gives, **arguments)
 
 
 def _of_sequence(store: Store, meeting_id: int, sequence: int) -> Meeting | None:
@@ -259,4 +304,4 @@ def told_reminded(recipient: Recipient, store: Store, meeting: int, version: int
     group = store.groups.get(found.group_id)
     if group is None or group.closed_at is not None or found.starts_at <= recipient.now:
         return None
-    return _for_member(found, "meetings.reminder", recipient, store)
+    return _for_member(found, "meetings.reminder", recipient, store, recalls=True)

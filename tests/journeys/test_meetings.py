@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from ical.calendar_stream import IcsCalendarStream
 from ical.event import Event
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from storage.deliveries import Delivery
 from storage.grants import Role
 from storage.groups import WorkingGroup, scope_of
 from storage.recommendations import Theme
@@ -65,6 +66,12 @@ async def dismiss(stage: Stage) -> None:
             store.grants.give(person, Role.chair, now, scope=scope_of(group + 1))
 
     await stage.db.write(end)
+
+
+async def forget_what_was_given(stage: Stage) -> None:
+    """As if no calendar file had ever been given."""
+    given = update(Delivery).where(Delivery.subject.startswith("calendar:"))
+    await stage.db.write(lambda store: store.session.execute(given.values(subject=None)))
 
 
 async def compose(someone: Someone, *, when: str = FRIDAY, end: str = "16 h") -> Answer:
@@ -199,6 +206,55 @@ async def test_the_calendar_file_follows(stage: Stage) -> None:
     assert (third.uid, third.sequence) == (first.uid, 2)
     refused = await other.press("Je viens")
     assert "est annulée" in refused
+
+
+async def test_the_calendar_file_comes_once(stage: Stage) -> None:
+    """With the news of a meeting, or when it is first shown; again only with another plan."""
+    leading, other = await chair(stage), await member(stage)
+    assert len((await convene(leading)).files) == 1
+    assert (await leading.say("agenda")).files == []
+    assert len((await other.look()).files) == 1
+    assert (await other.say("agenda")).files == []
+    assert (await other.press("Je ne viens pas")).files == []
+    comes = await other.say("1")
+    assert "Votre réponse : Je viens." in comes
+    assert comes.files == []
+    late = await member(stage)
+    assert len((await late.say("agenda")).files) == 1
+    assert (await late.say("agenda")).files == []
+
+    await manage(leading, "Déplacer la réunion")
+    await leading.say("25 janvier 2027 à 10h")
+    assert len((await leading.press("Changer la réunion")).files) == 1
+    told = await other.look()
+    assert "La réunion est déplacée." in told
+    assert len(told.files) == 1
+    assert (await other.say("agenda")).files == []
+    await stage.advance()
+    recalled = await other.look()
+    assert "Rappel" in recalled
+    assert recalled.files == []
+
+
+async def test_who_comes_after_all_is_given_the_calendar_file(stage: Stage) -> None:
+    """It was never given where they answer: they left, and came back before the news did."""
+    leading, other = await chair(stage), await member(stage)
+    await convene(leading)
+    await other.look()
+    await forget_what_was_given(stage)
+    assert (await other.say("4")).files == []
+    assert len((await other.say("1")).files) == 1
+    assert (await other.say("2")).files == []
+
+
+@pytest.mark.web
+async def test_a_card_changed_in_place_keeps_its_file_for_who_comes(stage: Stage) -> None:
+    leading, other = await chair(stage), await member(stage)
+    await convene(leading)
+    await other.look()
+    assert len((await other.press("Je viens")).files) == 1
+    assert (await other.press("Je ne viens pas")).files == []
+    assert len((await other.press("Peut-être")).files) == 1
 
 
 @pytest.mark.web

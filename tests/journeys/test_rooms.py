@@ -96,7 +96,7 @@ async def test_the_secretariat_shows_a_poll_and_others_are_told_so(square: Squar
     assert square.room()[-1].labels == ["Ouvrir en privé"]
     await secretary.say_among("votes", thread="7")
     offer = square.room()[-1]
-    assert "Tout ce groupe lira la question et les choix." in offer.text
+    assert "Toutes les personnes présentes ici liront la question et les choix." in offer.text
     assert offer.labels == ["Montrer ici : Que faire en premier ?"]
     assert "ne permet pas" in str((await parent.press_among("Montrer ici")).toast)
     assert square.room()[-1] is offer, "nothing is shown"
