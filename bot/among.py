@@ -80,13 +80,14 @@ def hello() -> Reply:
 def _numbered(request: Request, store: Store) -> str | None:
     """The action that a number chooses, if it is one: among others it is marked, or a reply.
 
-    A reply chooses from the message of ours that it is to; else it is from the newest one in which
-    anything can be chosen among others.
+    A reply chooses from the message of ours that it is to, or under which it is in a thread; else
+    it is from the newest one in which anything can be chosen among others.
 
     Raises:
         Refused: there is no such choice, or it is not made where everybody reads it.
     """
-    replied, is_marked = request.incoming.replied, request.text[:1] in routing.MARKS
+    replied = request.incoming.replied or request.incoming.under
+    is_marked = request.text[:1] in routing.MARKS
     digits = request.text[1:] if is_marked else request.text
     if not (digits.isascii() and digits.isdigit()) or not (is_marked or replied):
         return None

@@ -169,7 +169,7 @@ class Calling:
             self.woken()
             return [], 0.0
         if failure.absent:
-            await self._write(lambda store, now: _defer(store, [errand, *behind], now, failure))
+            await self._write(lambda store, now: _postpone(store, [errand, *behind], now, failure))
             return [], 0.0
         is_unanswered = failure.reason is Failure.unreachable
         most = MOST_UNANSWERED if is_unanswered else MOST_TRIES
@@ -221,10 +221,10 @@ def _put_back(
     store.deliveries.defer([(one.delivery_id, now + held) for one in behind])
 
 
-def _defer(store: Store, errands: Sequence[Errand], now: datetime, failure: SendFailed) -> None:
+def _postpone(store: Store, errands: Sequence[Errand], now: datetime, failure: SendFailed) -> None:
     """Have errands wait for who they are for, at no cost."""
     due = now + timedelta(seconds=failure.wait)
-    store.deliveries.defer([(one.delivery_id, due) for one in errands])
+    store.deliveries.postpone([one.delivery_id for one in errands], due)
 
 
 def _give_up(

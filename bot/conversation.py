@@ -1,6 +1,6 @@
 """One update of one conversation: the open form, a command, a choice, a number, or free words."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bot import routing
@@ -9,13 +9,13 @@ from bot.answering import REPLY
 from bot.attachments import FileKind
 from bot.forms import Given, Open
 from bot.forms.buttons import open_form
-from bot.forms.filling import Filling
+from bot.forms.filling import LONGEST_NAME, SHORTEST_PART, Filling
 from bot.markup import beginning, clean
 from bot.messages import Label, Refused, Reply, Request, Said, Words
 from bot.rendering import texts_for, title
 from bot.routing import FORMS, form_action
 from bot.texts import LANGUAGES, normalise
-from storage.conversations import UNSENT
+from storage.conversations import UNSENT, Context
 from storage.reports import ReportState
 from storage.store import Store
 
@@ -87,7 +87,7 @@ def _welcomed(request: Request, store: Store) -> list[Reply]:
 
 
 def _edited(message: str, request: Request, store: Store) -> routing.Answer:
-    """An earlier message was edited: it counts if it is an answer in a draft.
+    """An earlier message was edited: it counts in a draft, and in what is kept outside any form.
 
     Matrix does not say in which thread it stands, so that its form may be open in another.
     """
@@ -99,21 +99,44 @@ def _edited(message: str, request: Request, store: Store) -> routing.Answer:
         answer = filling.revise(message, request.text)
         if answer is not None:
             return answer
-    return None
+    said = clean(request.text)
+    there = store.conversations.revise(request.context, message, said) if said else None
+    if there is not None:
+        return _kept_anew(there, request, store)
+    return _still_counts(message, request.text, request, store)
+
+
+def _kept_anew(there: Context, request: Request, store: Store) -> Reply:
+    """What is kept in some conversation of theirs was changed where it was said."""
+    kept = there.kept or ""
+    if len(kept) > AT_MOST_KEPT:
+        raise Refused("forms.too_long", length=len(kept), at_most=AT_MOST_KEPT)
+    if there is not request.context or there.form is not None:
+        return Reply("people.kept_changed")
+    choices = _ways_on(request, store)
+    choices.insert(-1, ("people.forget_kept", "people.forget_kept"))
+    return Reply("people.stray", beginning=beginning(kept), choices=choices)
+
+
+def _still_counts(message: str, words: str | None, request: Request, store: Store) -> Reply | None:
+    """A message that was sent on was edited, or taken back: what was made of it stays."""
+    noun = store.counted.changed(request.person, message, words, request.now)
+    return Reply("people.still_counts", noun=noun) if noun else None
 
 
 def _withdrawn(message: str, request: Request, store: Store) -> routing.Answer:
     """An earlier message was taken back: it leaves all that is kept, and is asked for if open."""
-    again = None
-    if store.conversations.withdraw(request.context, message):
+    again, is_done = None, store.conversations.withdraw(request.context, message)
+    if is_done:
         store.erased = True
     for key in [draft.form for draft in store.conversations.drafts_of(request.person)]:
         filling = Filling.open_in(request, store, key)
         if filling is None or not filling.withdraw(message):
             continue
+        is_done = True
         if key == request.context.form and filling.form.who(request):
             again = filling.ask()
-    return again
+    return again if is_done else _still_counts(message, None, request, store)
 
 
 def _follow(link: str, request: Request, store: Store) -> routing.Answer:
@@ -123,14 +146,47 @@ def _follow(link: str, request: Request, store: Store) -> routing.Answer:
     )
 
 
+def chosen_in(request: Request, store: Store) -> str | None:
+    """The action that was chosen, if nothing else needs to be looked at: a press, or a number."""
+    incoming = request.incoming
+    if incoming.choice is not None:
+        return incoming.choice
+    is_changed = incoming.edits is not None or incoming.withdraws is not None
+    if request.in_group or incoming.joined or is_changed or not _is_number(request.text):
+        return None
+    return _pointed_at(request, store)
+
+
+def _is_number(typed: str) -> bool:
+    return typed.isascii() and typed.isdigit()
+
+
 def _pointed_at(request: Request, store: Store) -> str | None:
-    """The action that a number chooses in the message of ours to which it is a reply."""
-    replied, typed = request.incoming.replied, request.text
-    if replied is None or not (typed.isascii() and typed.isdigit()):
+    """The action that a number, or a label, chooses in the message of ours to which it replies.
+
+    Where no form is open, a few words of the label do. What begins a thread under a message of ours
+    replies to that one.
+    """
+    incoming, context, typed = request.incoming, request.context, request.text
+    begins = context.form is None and not context.awaiting
+    replied = incoming.replied or (incoming.under if begins else None)
+    if replied is None or len(typed) > LONGEST_NAME:
         return None
     choices = store.deliveries.choices_of(request.context.chat_id, replied)
+    if not _is_number(typed):
+        return _labelled(typed, choices, loosely=request.context.form is None)
     position = int(typed[:6]) - 1
     return choices[position][0] if 0 <= position < len(choices) else None
+
+
+def _labelled(typed: str, choices: Sequence[Sequence[str]], *, loosely: bool) -> str | None:
+    """The only action whose label is what was typed, or loosely has these words in a row."""
+    wanted = normalise(typed)
+    names = [(action, normalise(label)) for action, label in choices]
+    fitting = {action for action, name in names if wanted and name == wanted}
+    if not fitting and loosely and len(wanted) >= SHORTEST_PART:
+        fitting = {action for action, name in names if f" {wanted} " in f" {name} "}
+    return fitting.pop() if len(fitting) == 1 else None
 
 
 def problem_with(kind: FileKind, key: str | None) -> str | None:
@@ -191,7 +247,7 @@ def _answer(command: str | None, request: Request, store: Store) -> routing.Answ
             return filling.ask(problem)
         filling.note = problem.words if problem else filling.note
     typed, asked, action = request.text, filling.asked, None
-    if typed.isascii() and typed.isdigit() and not typed.startswith("0"):
+    if _is_number(typed) and not typed.startswith("0"):
         action = _in_between(typed, filling, store) or filling.at(typed)
     action = action or filling.named(typed)
     if action is None and not (asked is not None and asked.free) and not filling.takes(typed):
@@ -224,7 +280,7 @@ def _unasked(request: Request, store: Store) -> routing.Answer:
     named = routing.reference_in(request.text)
     if named is not None:
         return routing.follow(named, request, store)
-    if request.text.isascii() and request.text.isdigit():
+    if _is_number(request.text):
         return _numbered(request, store)
     if request.files or request.incoming.problem:
         return _stray_file(request, store)
@@ -244,15 +300,19 @@ def _stray_file(request: Request, store: Store) -> routing.Answer:
 
 
 def _label_of_last(request: Request, store: Store) -> str | None:
-    """The action whose label was typed as a whole, among the messages that await an answer."""
-    typed = normalise(request.text)
-    fitting = {
-        action
-        for _, actions in _awaiting(request, store)
-        for action, label in actions
-        if typed and normalise(label) == typed
-    }
-    return fitting.pop() if len(fitting) == 1 else None
+    """The action whose label was typed as a whole.
+
+    It stands in the messages that await an answer, or in what came unasked shortly before.
+    """
+    if len(request.text) > LONGEST_NAME:
+        return None
+    awaited = [choice for _, actions in _awaiting(request, store) for choice in actions]
+    action = _labelled(request.text, awaited, loosely=False)
+    if action is not None:
+        return action
+    unasked = store.deliveries.offered(request.context.chat_id, unasked=True)
+    found = (_labelled(request.text, choices, loosely=False) for choices in unasked)
+    return next((one for one in found if one is not None), None)
 
 
 def _awaiting(request: Request, store: Store) -> list[tuple[str, list[list[str]]]]:
@@ -265,7 +325,8 @@ def _offered(
 ) -> list[tuple[str, list[list[str]]]]:
     found = [(said, actions) for message, _, said, actions in awaiting if message[:1] != UNSENT]
     numbers = [int(message[1:]) for message, *_ in awaiting if message[:1] == UNSENT]
-    bodies = store.deliveries.standing(request.context.chat_id, numbers) if numbers else []
+    chat_id, now = request.context.chat_id, request.now
+    bodies = store.deliveries.standing(chat_id, numbers, now) if numbers else []
     return [*found, *((title(body), body["choices"]) for body in bodies if body.get("choices"))]
 
 

@@ -15,7 +15,7 @@ from bot.among import burn_codes, hello, to_one
 from bot.answering import Answer, Answering
 from bot.attachments import FileKind
 from bot.clock import Clock
-from bot.conversation import converse, problem_with
+from bot.conversation import chosen_in, converse, problem_with
 from bot.messages import Incoming, Refused, Reply, Request
 from bot.platforms.base import Outcome, Platform
 from bot.references import new_reference
@@ -282,7 +282,8 @@ class Dispatcher:
             return {}
         try:
             with store.savepoint():
-                return act_together(requests, store)
+                chosen = [(one, chosen_in(one, store)) for one in requests]
+                return act_together([(one, does) for one, does in chosen if does], store)
         except OperationalError:
             raise
         except Exception:  # whose it is, is found when each is done by itself

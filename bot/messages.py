@@ -26,6 +26,7 @@ class Incoming:
         in_group: it was said in a group, among others.
         said_as: the platform's own id of the message in which it was said.
         replied: the message it was a reply to, if that one was ours.
+        under: in a thread, the message under which it was said, if that one was ours.
         edits: the earlier message of the same person whose words it changes.
         withdraws: the earlier message of the same person that was taken back.
         more: what came with it: the pieces of a long paste, or the rest of an album.
@@ -58,6 +59,7 @@ class Incoming:
     in_group: bool = False
     said_as: str | None = None
     replied: str | None = None
+    under: str | None = None
     edits: str | None = None
     withdraws: str | None = None
     more: "tuple[Incoming, ...]" = ()

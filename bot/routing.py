@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from bot.codes import code_in, only_code
 from bot.forms import Form, Open
 from bot.messages import LONGEST_ACTION, Refused, Reply, Request
 from bot.texts import LANGUAGES, Texts, normalise
@@ -32,7 +33,6 @@ LONGEST_COMMAND = 30
 _LINKED = re.compile(r"[A-Za-z0-9_]{1,20}")
 _STARTED = re.compile(r"[/!]start\s+(\S.*)", re.IGNORECASE | re.DOTALL)
 PUBLIC_ID = re.compile(r"REX-\d{4}-\d{5,9}", re.ASCII)
-_INVITED = re.compile(r"(?:invitation\W+)?((?:[A-Z0-9]{4}-){3}[A-Z0-9]{4})", re.IGNORECASE)
 
 
 def anyone(_: Request) -> bool:
@@ -59,7 +59,8 @@ class Route:
     `in_groups` says that it may be used among others, where everybody sees what is answered to all;
     `leads` is the link by which who cannot do so finds the same in their own chat; `together` does
     at once what several people ask at the same moment (see `act_together`). `secret` says that it
-    is never typed among others, who would read it.
+    is never typed among others, who would read it. `counts` says that what is chosen is recorded:
+    a message in which it was typed, and that is changed later, counts as it was.
     """
 
     handler: Handler
@@ -69,6 +70,7 @@ class Route:
     leads: str = ""
     together: "Together | None" = None
     secret: bool = False
+    counts: bool = False
 
     def check(self, request: Request) -> None:
         if not self.who(request):
@@ -119,11 +121,13 @@ def choice(
     leads: str = "",
     together: "Together | None" = None,
     secret: bool = False,
+    counts: bool = False,
 ) -> Callable[[H], H]:
     """Declare what an action does. Each argument is read by its own strict function."""
 
     def declare(handler: H) -> H:
-        CHOICES[name] = Route(handler, who, arguments, in_groups, leads, together, secret)
+        ways = in_groups, leads, together, secret, counts
+        CHOICES[name] = Route(handler, who, arguments, *ways)
         return handler
 
     return declare
@@ -173,30 +177,52 @@ def act(action: str, request: Request, store: Store) -> Answer:
     """Do what an action string says; refuse one that is not ours."""
     route, arguments = _read(action)
     route.check(request)
-    return route.handler(request, store, *arguments)
+    answer = route.handler(request, store, *arguments)
+    if route.counts and not request.in_group:
+        store.counted.add(action.partition(".")[0], _typed(request), request.now)
+    return answer
 
 
-def act_together(requests: Sequence[Request], store: Store) -> dict[Request, Reply]:
-    """Do at once what several people chose, where that can be; the others are left."""
-    alike: dict[Together, list[tuple[Request, Sequence[Any]]]] = {}
-    for request in requests:
-        choice = request.incoming.choice
-        if choice is None or request.in_group:
-            continue
+def _typed(request: Request) -> list[tuple[int, str, str]]:
+    """Who typed what, and in which messages."""
+    pieces = request.incoming.stands_in
+    return [(request.person, message, words) for message, words, _ in pieces]
+
+
+def act_together(chosen: Sequence[tuple[Request, str]], store: Store) -> dict[Request, Reply]:
+    """Do at once what several people chose, where that can be; the others are left.
+
+    Args:
+        chosen: the action of each.
+    """
+    alike: dict[str, list[tuple[Request, Sequence[Any]]]] = {}
+    for request, action in chosen:
         try:
-            route, arguments = _read(choice)
+            route, arguments = _read(action)
             route.check(request)
         except Refused:
             continue
-        if route.together is not None:
-            alike.setdefault(route.together, []).append((request, arguments))
-    return {
-        request: reply
-        for do, asked in alike.items()
-        if len(asked) > 1
-        for (request, _), reply in zip(asked, do(asked, store), strict=True)
-        if reply is not None
-    }
+        if route.together is not None and not request.in_group:
+            alike.setdefault(action.partition(":")[0], []).append((request, arguments))
+    done: dict[Request, Reply] = {}
+    for name, asked in alike.items():
+        if len(asked) > 1:
+            done |= _done_together(name, asked, store)
+    return done
+
+
+def _done_together(
+    name: str, asked: Sequence[tuple[Request, Sequence[Any]]], store: Store
+) -> dict[Request, Reply]:
+    route = CHOICES[name]
+    assert route.together is not None
+    replies = route.together(asked, store)
+    pairs = zip(asked, replies, strict=True)
+    done = {request: reply for (request, _), reply in pairs if reply is not None}
+    if route.counts:
+        typed = [one for request in done for one in _typed(request)]
+        store.counted.add(name.partition(".")[0], typed, asked[0][0].now)
+    return done
 
 
 def _read(action: str) -> tuple[Route, list[Any]]:
@@ -219,19 +245,26 @@ def obey(name: str, request: Request, store: Store) -> Answer:
 def link_in(text: str) -> str | None:
     """What the link by which somebody came says, if they came by one.
 
-    The code of an invitation, typed, is as good as its link.
+    The code of an invitation, typed and nothing else, is as good as its link.
     """
     found = _STARTED.fullmatch(text)
     if found is not None:
         return found[1]
-    invited = _INVITED.fullmatch(text.strip())
-    return f"invitation-{invited[1]}" if invited else None
+    code = only_code(text)
+    return f"invitation-{code}" if code is not None else None
 
 
 def reference_in(text: str) -> str | None:
-    """The link to what a text names by its public number, if it is one and nothing else."""
+    """The link to what a text names, where nothing was asked.
+
+    That is a report's public number, if it is one and nothing else; or the code of an invitation
+    that stands in it.
+    """
     named = PUBLIC_ID.fullmatch(text.strip().upper())
-    return f"report-{named[0]}" if named else None
+    if named is not None:
+        return f"report-{named[0]}"
+    code = code_in(text)
+    return f"invitation-{code}" if code is not None else None
 
 
 def follow(link: str, request: Request, store: Store) -> Answer:

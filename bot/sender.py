@@ -248,7 +248,7 @@ class Sender:
             return None
         if not platform.keeps_page:
             made = errands(store, platform, claimed, chat, outgoing, now)
-            if claimed.body is None:  # else it was awaited from its first try
+            if claimed.attempts <= 1:  # else it was awaited from its first try
                 batch.awaited += [
                     Awaited(chat.id, unsent(one.delivery_id, NOTICE))
                     for one in made

@@ -2,7 +2,7 @@
 
 from bot import routing
 from bot.messages import Label, Refused, Reply, Request, Words
-from bot.routing import COMMANDS, anyone, choice, command, member
+from bot.routing import COMMANDS, Recipient, anyone, choice, command, member, notice
 from bot.texts import LANGUAGES
 from bot.wording import group_name
 from storage.grants import Role
@@ -214,6 +214,12 @@ def _comes_for(request: Request, store: Store) -> list[tuple[str, Label | str]]:
     elif belongs:
         choices.append(do("groups"))
     return [*choices, do("menu")]
+
+
+@notice("people.opened_up")
+def opened_up(recipient: Recipient, store: Store) -> Reply:
+    """Why nothing is answered any more in what was a direct chat: others are there, who read it."""
+    return Reply("people.opened_up", to_all=True)
 
 
 @command("leave", who=anyone)

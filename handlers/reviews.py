@@ -95,7 +95,7 @@ def _next(
         again = [(f"reviews.undo:{undo.id}", Words("reviews.undo", {"report": undo}))]
     report = store.reports.next_waiting(after)
     if report is None or report is after:
-        return Reply("reviews.nothing", done=done, choices=[*again, do("review"), do("menu")])
+        return Reply("reviews.nothing", done=done, choices=[do("review"), *again, do("menu")])
     store.reports.take(report, request.person, request.now)
     store.session.flush()
     return _shown(report, store, done=done, again=again)
@@ -278,7 +278,7 @@ def _decided(report: Report, request: Request, store: Store) -> Reply:
         report=report,
         academie=report.academie and academies.name_of(report.academie),
         files=attached_to(report, store),
-        choices=[*choices, do("review")],
+        choices=[do("review"), *choices],
         shows=subject("report", report.id),
     )
 

@@ -31,6 +31,7 @@ def sweep(store: Store, now: datetime) -> None:
     store.inbox.forget_old(now - REDELIVERED)
     store.conversations.forget_drafts(now - DRAFTS)
     store.conversations.forget_said(now - DRAFTS)
+    store.counted.forget(now - DRAFTS)
     store.broadcasts.forget_composed(now - DRAFTS)
     store.deliveries.forget_old(now - SAID)
     store.rooms.forget_lost()

@@ -176,9 +176,24 @@ class Context:
         left = [one for one in pieces if message not in one[0]]
         if pieces and len(left) == len(pieces):
             return False
-        self.kept = "\n".join(said for _, said in left) or None
-        self.kept_in = [[messages, len(said)] for messages, said in left]
+        self._keep_pieces(left)
         return True
+
+    def change_said_in(self, message: str, said: str) -> bool:
+        """Give what of this was said in a message its new words; whether any changed.
+
+        A message of a paste is none by itself: where its words end is not known.
+        """
+        pieces = self.kept_pieces()
+        changed = [(them, said if them == [message] else words) for them, words in pieces]
+        if changed == pieces:
+            return False
+        self._keep_pieces(changed)
+        return True
+
+    def _keep_pieces(self, pieces: Sequence[tuple[list[str], str]]) -> None:
+        self.kept = "\n".join(said for _, said in pieces) or None
+        self.kept_in = [[messages, len(said)] for messages, said in pieces]
 
 
 _find = (
@@ -277,7 +292,8 @@ class Awaited:
     def among(self, awaiting: list[Any]) -> list[Any]:
         """What is awaited with this one too."""
         if not self.edits:
-            return [*awaiting, self.entry][-MOST_AWAITED:]
+            others = [one for one in awaiting if one[0] != self.entry[0]]
+            return [*others, self.entry][-MOST_AWAITED:]
         message, _, *shown = self.entry
         return [[message, one[1], *shown] if one[0] == message else one for one in awaiting]
 
@@ -453,16 +469,31 @@ class Conversations:
         Returns:
             Whether any of it was kept.
         """
-        where = context.chat_id, context.account_id
-        kept_there = [
-            one
-            for one in self._found
-            if (one.chat_id, one.account_id) == where and one.forget_said_in(message)
-        ]
+        kept_there = [one for one in self._beside(context) if one.forget_said_in(message)]
         for one in kept_there:
-            its = update(Conversation).where(Conversation.id == one.conversation_id)
-            self.session.execute(its.values(kept=one.kept, kept_in=one.kept_in))
+            self._write_kept(one)
         return bool(kept_there)
+
+    def revise(self, context: Context, message: str, said: str) -> Context | None:
+        """Change what somebody said in a message, outside any form, in whatever thread of a chat.
+
+        Returns:
+            Where it is kept; None if it is not, or if its words are as they were.
+        """
+        for one in self._beside(context):
+            if one.change_said_in(message, said):
+                self._write_kept(one)
+                return one
+        return None
+
+    def _beside(self, context: Context) -> list[Context]:
+        """The conversations of somebody in all the threads of a chat."""
+        where = context.chat_id, context.account_id
+        return [one for one in self._found if (one.chat_id, one.account_id) == where]
+
+    def _write_kept(self, context: Context) -> None:
+        its = update(Conversation).where(Conversation.id == context.conversation_id)
+        self.session.execute(its.values(kept=context.kept, kept_in=context.kept_in))
 
     def forget_updates(self, before: datetime) -> None:
         """Drop the ids of updates too old to be redelivered."""

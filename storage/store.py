@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from storage.broadcasts import Broadcasts
 from storage.conversations import Conversations
+from storage.counted import Counted
 from storage.deliveries import Deliveries, Failure, Sent, Taken, subject
 from storage.files import Files
 from storage.following import Following
@@ -51,6 +52,7 @@ class Store:
         self.organisations = Organisations(session)
         self.grants = Grants(session)
         self.conversations = Conversations(session)
+        self.counted = Counted(session)
         self.deliveries = Deliveries(session)
         self.recommendations = Recommendations(session)
         self.polls = Polls(session)
@@ -110,6 +112,7 @@ class Store:
         self.files.drop_of_person(person_id)
         self.conversations.drop_drafts_of(person_id)
         self.conversations.drop_kept_of(person_id)
+        self.counted.drop_of(person_id)
         self.inbox.forget_person(person_id)
         self._erase_threads(person_id, now)
         self.erased = True
@@ -130,7 +133,7 @@ class Store:
             self.give_up_chat(chat_id, reason, now)
 
     def open_up_chat(self, chat_id: int, now: datetime) -> None:
-        """A direct chat has other people in it: it is a group from now on.
+        """A direct chat has other people in it: it is a group from now on, and is told so once.
 
         What was to be said to its person may still be, in another chat of theirs.
         """
@@ -143,6 +146,7 @@ class Store:
         self.deliveries.end_private(chat_id, now)
         self.conversations.end_in(chat_id)
         self.people.open_up(chat)
+        self.deliveries.tell(chat_id, "people.opened_up", {}, now)
 
     def open_up_chat_at(self, platform: str, address: str, now: datetime) -> None:
         """As `open_up_chat`, of the chat at an address, if we know it."""
@@ -180,6 +184,7 @@ class Store:
         self.polls.forget_person(person_id)
         self._erase_threads(person_id, now)
         self.conversations.drop_drafts_of(person_id)
+        self.counted.drop_of(person_id)
         self.organisations.end_mandates(person_id, now)
         self.grants.end(person_id, now)
         self.people.erase(person_id, now)

@@ -8,7 +8,7 @@ from typing import Any
 from bot import routing, voice
 from bot.answering import EARLIER, REPLY
 from bot.forms import REVIEW, Field, Form, Given, LongText, Photos, Problem, State
-from bot.forms.sources import Piece, Sources, edited, followed, joined, withdrawn
+from bot.forms.sources import Piece, Sources, edited, followed, joined, standing, withdrawn
 from bot.messages import Attachment, Label, Reply, Request, Words
 from bot.rendering import texts_for
 from bot.routing import FORMS, form_action
@@ -351,6 +351,9 @@ class Filling:
             self.state = self.form.resume(self.state)
             return self.step()
         about = self.key.partition(".")[2]
+        said = {**dict.fromkeys(self.state.files.values(), ""), **standing(self.state.sources)}
+        counted = [(self.request.person, message, words) for message, words in said.items()]
+        self.store.counted.add(self.form.noun, counted, self.request.now)
         reply = self.form.submit(self.request, self.store, about, self.form.submitted(self.state))
         self.drop()
         if isinstance(reply, Reply) and self._is_in_place and not reply.files:

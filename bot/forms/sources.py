@@ -21,6 +21,12 @@ def followed(before: Sequence[Piece], pieces: Sequence[Piece]) -> list[Piece]:
     return [*others, [message, words, "\n"], *pieces]
 
 
+def standing(sources: Sources) -> dict[str, str]:
+    """Each message in which typed answers stand, with its words."""
+    pieces = [piece for several in sources.values() for piece in several]
+    return {one: words for messages, words, _ in pieces for one in messages.split()}
+
+
 def edited(sources: Sources, message: str, text: str) -> tuple[str, list[Piece]] | None:
     """The field that an edited message belongs to, and the pieces with its new words.
 

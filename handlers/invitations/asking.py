@@ -1,10 +1,12 @@
 """Inviting somebody, for the secretariat: by a code to pass on, or by writing to them on Matrix."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, ClassVar
+from urllib.parse import unquote
 
 from bot import routing
 from bot.addresses import of_page
@@ -25,6 +27,7 @@ LINK = "link"
 SERVES = timedelta(days=7)
 AN_HOUR = timedelta(hours=1)
 MOST_AN_HOUR = 20  # of one person
+_LINK = re.compile(r"https://matrix\.to/#/([^/?\s]+)(?:\?\S*)?", re.IGNORECASE)
 
 
 class Invited(StrEnum):
@@ -62,6 +65,12 @@ def _problem(user_id: str, matrix: Mapping[str, Any]) -> str | None:
     return "invitations.is_preau" if user_id == matrix["ours"] else None
 
 
+def _account(typed: str) -> str:
+    """The id of an account, of which a link may have been copied, as clients make them."""
+    link = _LINK.fullmatch(typed)
+    return (unquote(link[1]) if link else typed).lower()
+
+
 @dataclass(frozen=True)
 class Whom(Field):
     """An account of Matrix, to which we write, or a code to pass on oneself."""
@@ -75,7 +84,7 @@ class Whom(Field):
     def read(self, given: Given) -> str:
         if given.value == LINK:
             return LINK
-        typed = given.text.strip().lower()
+        typed = _account(given.text.strip())
         if not is_user_id(typed):
             raise Problem("invitations.no_matrix_id")
         problem = _problem(typed, given.answers["matrix"])

@@ -254,6 +254,7 @@ def _voted(cast: Cast, request: Request, store: Store) -> Reply:
     secret=True,
     leads="vote",
     together=_vote_together,
+    counts=True,
 )
 def vote(request: Request, store: Store, poll_id: int, option: int) -> Reply:
     """Cast every ballot this person may cast; tell those whom it overrules."""

@@ -65,6 +65,9 @@ def send_kept(request: Request, store: Store, broadcast_id: int) -> Open | list[
         onward = [("people.forget_kept", "people.forget_kept"), do("menu")]
         raise Refused("forms.too_long", length=len(kept), at_most=LONGEST, choices=onward)
     sent = _send(request, store, kept, broadcast_id)
+    pieces = request.context.kept_pieces()
+    said = [(request.person, message, words) for messages, words in pieces for message in messages]
+    store.counted.add("threads", said, request.now)
     request.context.kept = None
     return sent
 

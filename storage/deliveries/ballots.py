@@ -3,14 +3,26 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import insert, literal, select
+from sqlalchemy import bindparam, insert, literal, select
 from sqlalchemy.orm import Session, aliased
 
+from storage.base import execute
 from storage.deliveries.model import Delivery, DeliveryState, Kind, Operation, subject
 from storage.people import Chat
 from storage.types import EncryptedJSON, Instant, Named
 
 _NOUN = "ballot"
+_message_with = (
+    select(Delivery.message)
+    .join(Chat, Chat.id == Delivery.chat_id)
+    .where(
+        Chat.platform == bindparam("platform"),
+        Chat.address_index == bindparam("address"),
+        Delivery.poll == bindparam("poll"),
+        Delivery.operation == Operation.send,
+    )
+    .limit(1)
+)
 
 
 def ballot_of(poll_id: int) -> str:
@@ -26,17 +38,9 @@ class Ballots:
 
     def message_with(self, platform: str, address: str, poll: str) -> str | None:
         """The message of ours in a chat under which a native poll was put."""
-        chat = select(Chat.id).where(Chat.platform == platform, Chat.address_index == address)
-        chat_id = self.session.scalars(chat).first()
-        return None if chat_id is None else self._above(chat_id, poll)
-
-    def _above(self, chat_id: int, poll: str) -> str | None:
-        wanted = select(Delivery.message).where(
-            Delivery.chat_id == chat_id,
-            Delivery.poll == poll,
-            Delivery.operation == Operation.send,
-        )
-        return self.session.scalars(wanted).first()
+        given = {"platform": platform, "address": address, "poll": poll}
+        message: str | None = execute(self.session, _message_with, given).scalar()
+        return message
 
     def polls_under(self, chat_id: int, messages: Collection[str]) -> list[str]:
         """The native polls that were put under some messages of a chat."""

@@ -144,6 +144,7 @@ _defer = (
     .where(_rows.c.id == bindparam("delivery"), _held)
     .values(attempts=_untried, **_put_back)
 )
+_postpone = update(_rows).where(_ids, _held).values(attempts=0, **_put_back)
 _no_words = literal(None, EncryptedJSON("deliveries.body"))
 _recall = (
     update(_rows)
@@ -263,6 +264,10 @@ class Marking:
         if due:
             rows = [{"delivery": delivery, "moment": moment} for delivery, moment in due]
             execute(self.session, _defer, rows)
+
+    def postpone(self, delivery_ids: Sequence[int], due_at: datetime) -> None:
+        """Put back deliveries which nobody was there to receive: none of their tries counts."""
+        execute(self.session, _postpone, {"ids": delivery_ids, "moment": due_at})
 
     def _mark(self, statement: Any, delivery_id: int, **given: Any) -> None:
         execute(self.session, statement, {"delivery": delivery_id, **given})

@@ -84,11 +84,11 @@ class Delivery(Base):
     """To whom, when, and how it went.
 
     `subject` names what it shows, if that may have to be taken back or redrawn: a report, a thread
-    with the secretariat, a broadcast, a person, or a group whose people it names; `thread` is where
-    in a chat it is said. `message` is its id on the platform, and `poll` that of the native poll
-    which stands under it, or which ends. `calling`: a platform is about to be called for this part
-    of a broadcast, or is being called; if the process dies meanwhile, nobody knows whether it was
-    sent.
+    with the secretariat, a broadcast, a person, or a group whose people it names; or if it is given
+    once in a chat: the calendar file of a meeting. `thread` is where in a chat it is said.
+    `message` is its id on the platform, and `poll` that of the native poll which stands under it,
+    or which ends. `calling`: a platform is about to be called for this part of a broadcast, or is
+    being called; if the process dies meanwhile, nobody knows whether it was sent.
     """
 
     __tablename__ = "deliveries"

@@ -1,28 +1,66 @@
 """Messages as they stand in a chat of a platform that keeps its own: what was last said in them."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, bindparam, func, select, true
 
+from storage.base import execute
 from storage.deliveries.ballots import Ballots
-from storage.deliveries.model import Delivery, Operation
+from storage.deliveries.model import Delivery, DeliveryState, Kind, Operation
+from storage.deliveries.notifying import STANDS
+from storage.people import Chat
 
 Body = dict[str, Any]
 
 LOOKED_AT = 10  # messages that a number may choose from
 
+_above = (
+    select(Delivery.message)
+    .where(
+        Delivery.chat_id == bindparam("chat"),
+        Delivery.poll == bindparam("message"),
+        Delivery.operation == Operation.send,
+    )
+    .limit(1)
+)
+# What a message, or the one above a native poll, says by now.
+_last_of = (
+    select(Delivery.operation, Delivery.body)
+    .where(
+        Delivery.chat_id == bindparam("chat"),
+        Delivery.message == func.coalesce(_above.scalar_subquery(), bindparam("message")),
+        Delivery.body.is_not(None),  # else it is still to be worded
+    )
+    .order_by(Delivery.id.desc())
+    .limit(1)
+)
+_known = (
+    select(Delivery.id)
+    .join(Chat, Chat.id == Delivery.chat_id)
+    .where(
+        Chat.platform == bindparam("platform"),
+        Chat.address_index == bindparam("address"),
+        (Delivery.message == bindparam("message")) | (Delivery.poll == bindparam("message")),
+    )
+    .limit(1)
+)
+
 
 class Standing(Ballots):
     """The part of `Deliveries` that looks at what was said."""
 
-    def standing(self, chat_id: int, delivery_ids: Sequence[int]) -> list[Body]:
+    def standing(self, chat_id: int, delivery_ids: Sequence[int], now: datetime) -> list[Body]:
         """The messages that some deliveries made, as they are now, each once, in order.
 
-        One that was deleted, or taken back, is not among them.
+        One that was deleted, taken back, or certainly not said yet, is not among them.
         """
+        is_ahead = and_(
+            Delivery.state == DeliveryState.waiting, Delivery.attempts == 0, Delivery.due_at > now
+        )
         wanted = select(Delivery.id, Delivery.message, Delivery.body).where(
-            Delivery.id.in_(delivery_ids), Delivery.chat_id == chat_id
+            Delivery.id.in_(delivery_ids), Delivery.chat_id == chat_id, ~is_ahead
         )
         made = {number: (message, body) for number, message, body in self.session.execute(wanted)}
         messages = {message for message, _ in made.values() if message is not None}
@@ -42,24 +80,46 @@ class Standing(Ballots):
         wanted = select(Delivery.id).where(Delivery.chat_id == chat_id).limit(1)
         return self.session.execute(wanted).first() is not None
 
+    def shows(self, chat_id: int, subject: str) -> bool:
+        """Whether something stands in a chat, or is on its way there, that shows a subject."""
+        wanted = select(Delivery.id).where(
+            Delivery.subject == subject,
+            Delivery.chat_id == chat_id,
+            Delivery.operation != Operation.delete,
+            Delivery.state.in_(STANDS),
+        )
+        return self.session.execute(wanted.limit(1)).first() is not None
+
+    def knows(self, platform: str, address: str, message: str) -> bool:
+        """Whether it is noted that a message, or a native poll, was put in a chat."""
+        given = {"platform": platform, "address": address, "message": message}
+        return execute(self.session, _known, given).first() is not None
+
     def choices_of(self, chat_id: int, message: str) -> list[list[str]]:
         """The choices, as actions and labels, of a message that stands in a chat.
 
         Args:
             message: the platform's id of it, or of the native poll under it.
         """
-        said = self._above(chat_id, message) or message
-        body = self._newest(chat_id, {said}).get(said)
-        return list((body or {}).get("choices", ()))
+        given = {"chat": chat_id, "message": message}
+        found = execute(self.session, _last_of, given).first()
+        if found is None or found.operation is Operation.delete:
+            return []
+        return list(found.body.get("choices", ()))
 
-    def offered(self, chat_id: int) -> list[list[list[str]]]:
-        """The choices of each of the last messages of a chat that offer any, the newest first."""
+    def offered(self, chat_id: int, *, unasked: bool = False) -> list[list[list[str]]]:
+        """The choices of each of the last messages of a chat that offer any, the newest first.
+
+        Args:
+            unasked: of those that answered nothing.
+        """
         last = (
             select(Delivery.message)
             .where(
                 Delivery.chat_id == chat_id,
                 Delivery.operation == Operation.send,
                 Delivery.message.is_not(None),
+                Delivery.kind != Kind.reply if unasked else true(),
             )
             .order_by(Delivery.id.desc())
             .limit(LOOKED_AT)

@@ -517,11 +517,15 @@ async def test_what_was_private_is_not_said_among_others(
     notify(db)
     await send(sending)
     await send(sending)
-    assert [words for _, words in messenger.said] == ["a", "b"]
+    assert [words for _, words in messenger.said[:-1]] == ["a", "b"]
+    told = messenger.calls[-1]
+    assert "D'autres personnes peuvent lire ici." in told.body["markup"]
+    assert told.in_group
     assert states(db) == [
         (State.sent, None, 1),
         *[(State.failed, Failure.not_private, 1)] * 2,
         (State.failed, Failure.no_chat, 1),
+        (State.sent, None, 1),
     ]
 
     def look(store: Store) -> tuple[Any, ...]:
@@ -529,7 +533,12 @@ async def test_what_was_private_is_not_said_among_others(
         bodies = store.session.scalars(select(Delivery.body).where(Delivery.chat_id == chat))
         return found.kind, found.state, found.account_id, list(bodies)
 
-    assert db.read_now(look) == (ChatKind.group, ChatState.active, None, [{}] * 3)
+    assert db.read_now(look) == (
+        ChatKind.group,
+        ChatState.active,
+        None,
+        [{}, {}, {}, told.body],
+    )
     messenger.failures = []
     sending.hand(db.write_now(lambda store: answer(store, chat, ["for all"])))
     await sending.settled(5)
@@ -567,7 +576,7 @@ async def test_what_was_private_goes_by_another_chat_and_deletions_go_on(
     assert (Operation.delete, "@somebody", True) in done[1:]
     said = [call.body["markup"] for call in messenger.calls[1:] if call.chat == "@again"]
     assert said[:2] == ["Un", "Deux"]
-    assert len(done) == len(said) + 2
+    assert len(done) == len(said) + 3, "both deletions, and why nothing is said there any more"
 
 
 async def test_what_is_held_for_a_chat_goes_elsewhere_once_others_are_in_it(
@@ -584,8 +593,15 @@ async def test_what_is_held_for_a_chat_goes_elsewhere_once_others_are_in_it(
     await sending.settled(5)
     assert messenger.calls == []
     await send(sending)
-    assert [call.chat for call in messenger.calls] == ["@again"]
-    assert states(db) == [(State.sent, None, 1), (State.failed, Failure.not_private, 1)]
+    assert [(call.chat, call.in_group) for call in messenger.calls] == [
+        ("@again", False),
+        ("@somebody", True),
+    ]
+    assert states(db) == [
+        (State.sent, None, 1),
+        (State.failed, Failure.not_private, 1),
+        (State.sent, None, 1),
+    ]
 
 
 async def test_a_chat_that_moved_is_followed_at_once(

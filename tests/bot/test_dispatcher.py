@@ -156,7 +156,10 @@ async def test_an_update_scans_no_table(stage: Stage) -> None:
 async def test_a_chat_with_others_in_it_is_a_group_from_then_on(
     settings: Settings, db: Database
 ) -> None:
-    """Its person's draft waits elsewhere; a number there answers nothing that was said before."""
+    """Its person's draft waits elsewhere; a number there answers nothing that was said before.
+
+    Why nothing private is said there any more, is said there once.
+    """
     stage = Stage(settings, db, NOW)
     square = await Square.opened(settings, db, stage)
     parent = await square.met("parent")
@@ -171,10 +174,21 @@ async def test_a_chat_with_others_in_it_is_a_group_from_then_on(
         drafts = [one.form for one in store.conversations.drafts_of(1)]
         return chat.kind, chat.account_id, len(conversations), bodies, drafts
 
+    async def told() -> list[str]:
+        await square.settle()
+        return [one.text for one in parent.own if "D'autres personnes peuvent lire" in one.text]
+
     for _ in range(2):
         await receiver.opened_up(NAME, parent.address, "came", NOW)
     await receiver.opened_up(NAME, "@nobody", "came", NOW)
-    assert await db.read(look) == (ChatKind.group, None, 0, {"{}"}, ["report"])
+    assert len(await told()) == 1
+    assert await db.read(look) == (
+        ChatKind.group,
+        None,
+        0,
+        {"{}", str(parent.own[-1].body)},
+        ["report"],
+    )
     before = len(parent.own)
     for said in ("1", "/1"):
         await square.receive(parent.address, parent.address, text=said, in_group=True)

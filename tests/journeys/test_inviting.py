@@ -62,7 +62,7 @@ class Town:
         room = self.homeserver.rooms.get(user_id, "")
         return list(self.homeserver.chats.get(room, {}).values())
 
-    async def says(self, text: str, user_id: str = JEANNE, room: str = "") -> Message:
+    async def says(self, text: str, user_id: str = JEANNE, room: str = "", **more: Any) -> Message:
         """Somebody on Matrix says something in their room; the newest message after it."""
         room = self.homeserver.rooms.setdefault(user_id, room)
         await self.stage.service.dispatcher.receive(
@@ -73,6 +73,7 @@ class Town:
                 update_id=f"${next(self._ids)}",
                 received_at=self.stage.clock.now(),
                 text=text,
+                **more,
             )
         )
         await self.settle()
@@ -236,10 +237,42 @@ async def test_somebody_is_written_to_and_accepts_by_a_number(town: Town) -> Non
     assert await count(town, Chat) == 2, "that of the secretariat and theirs"
 
 
+async def test_what_is_said_before_the_letter_came_answers_nothing_in_it(town: Town) -> None:
+    town.homeserver.failure = SendFailed(Failure.refused, wait=3600, absent=True)
+    await town.invites("relecture", JEANNE)
+    town.homeserver.failure = None
+    for words in ("1", "oui, j'accepte"):
+        assert "Votre invitation est acceptée" not in (await town.says(words)).text
+    assert await roles(town) == set()
+    await town.stage.service.dispatcher.came("matrix", [town.homeserver.rooms[JEANNE]])
+    await town.settle()
+    assert "vous propose un rôle : relecture" in town.room()[-1].text
+    assert "À quoi répond votre 1 ?" in (await town.says("1")).text, "or to what was said before"
+    assert "Votre invitation est acceptée." in (await town.says("Oui, j'accepte.")).text
+    assert await roles(town) == {Role.reviewer}
+
+
 async def test_a_contributor_is_welcomed(town: Town) -> None:
     await town.invites("aucun", JEANNE)
     assert "vous invite à raconter votre expérience ici" in town.room()[-1].text
     assert "Racontez tout de suite" in (await town.says("1")).text
+
+
+@pytest.mark.parametrize("words", ["Oui, j'accepte", "oui", "J'accepte !", "1"])
+async def test_it_is_accepted_in_words_below_the_letter(town: Town, words: str) -> None:
+    await town.invites("relecture", JEANNE)
+    room = town.homeserver.chats[town.homeserver.rooms[JEANNE]]
+    letter = list(room)[-1]
+    await town.says("menu")
+    assert "Votre invitation est acceptée." in (await town.says(words, replied=letter)).text
+
+
+async def test_it_is_accepted_by_its_label_whatever_was_said_since(town: Town) -> None:
+    await town.invites("relecture", JEANNE)
+    for words in ("menu", "aide"):
+        await town.says(words)
+    assert "Votre invitation est acceptée." not in (await town.says("oui")).text
+    assert "Votre invitation est acceptée." in (await town.says("oui j'accepte")).text
 
 
 async def test_who_declines_is_written_to_no_more(town: Town) -> None:
@@ -356,6 +389,14 @@ async def test_a_choice_serves_once(town: Town) -> None:
         ("@jeanne:elsewhere.org", "Préau n'écrit pas aux comptes de ce serveur."),
         ("@jeanne:tchap.example", "Préau n'écrit pas aux comptes de ce serveur."),
         ("@Preau:example.org", "C'est le compte de Préau lui-même."),
+        ("https://matrix.to/#/@preau:example.org", "C'est le compte de Préau lui-même."),
+        (
+            "https://matrix.to/#/@jeanne:elsewhere.org",
+            "Préau n'écrit pas aux comptes de ce serveur.",
+        ),
+        ("https://matrix.to/#/!room:example.org", "Ce n'est pas un identifiant Matrix."),
+        ("https://matrix.to/#/@jeanne:example.org/$event", "Ce n'est pas un identifiant Matrix."),
+        ("https://example.org/#/@jeanne:example.org", "Ce n'est pas un identifiant Matrix."),
     ],
 )
 async def test_who_cannot_be_written_to(town: Town, typed: str, why: str) -> None:
@@ -366,6 +407,24 @@ async def test_who_cannot_be_written_to(town: Town, typed: str, why: str) -> Non
     assert why in said
     assert "Qui inviter ?" in said
     assert "@jeanne:agent.tchap.example" in await secretary.say("@jeanne:agent.tchap.example")
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://matrix.to/#/@jeanne:agent.tchap.example",
+        "https://matrix.to/#/%40Jeanne%3Aagent.tchap.example",
+        " https://matrix.to/#/@jeanne:agent.tchap.example?via=example.org&via=tchap.example ",
+    ],
+)
+async def test_the_link_to_an_account_is_as_good_as_its_id(town: Town, link: str) -> None:
+    secretary = await town.stage.guest(Role.secretariat)
+    await secretary.say("inviter")
+    await secretary.press("Relecture")
+    review = await secretary.say(link)
+    assert "Relisez avant d'envoyer." in review
+    assert "@jeanne:agent.tchap.example" in review
+    assert "matrix.to" not in review
 
 
 async def test_whom_it_may_write_to_is_looked_at_again(town: Town) -> None:

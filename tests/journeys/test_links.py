@@ -64,6 +64,49 @@ async def test_its_code_may_be_typed(square: Square, typed: str) -> None:
     assert await roles(square, "someone") == {Role.member}
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "{}",
+        "Bonjour, voici mon code : {}.",
+        "Bonjour voici\nmon code : « {} » merci",
+        "mon code est {}",
+        "Il y a 2345 6789 2345 6789 et {}",
+    ],
+)
+@pytest.mark.parametrize("spaced", [False, True])
+async def test_its_code_may_be_said_in_a_sentence(square: Square, words: str, spaced: bool) -> None:
+    code = await invitation(square, Role.member)
+    typed = code.lower().replace("-", " ") if spaced else code
+    someone = await square.met("someone")
+    assert "est acceptée" in (await someone.say(words.format(typed))).text
+    assert await roles(square, "someone") == {Role.member}
+
+
+async def test_a_code_typed_with_spaces_is_one_inside_a_form_too(square: Square) -> None:
+    code = await invitation(square, Role.member)
+    someone = await square.met("someone")
+    await someone.say("témoigner")
+    assert "est acceptée" in (await someone.say(code.replace("-", " "))).text
+
+
+async def test_a_story_in_which_a_code_stands_stays_a_story(square: Square) -> None:
+    code = await invitation(square, Role.member)
+    someone = await square.met("someone")
+    await someone.say("témoigner")
+    asked = await someone.say(f"On m'a donné un code, {code}, et rien ne marche.")
+    assert "Question 2 sur" in asked.text
+    assert await roles(square, "someone") == set()
+
+
+async def test_a_code_said_to_a_group_gives_nothing(square: Square) -> None:
+    code = await invitation(square, Role.member)
+    await square.met("someone")
+    spaced = code.lower().replace("-", " ")
+    await square.receive("@someone", "#room", text=f"@preau {spaced}", in_group=True)
+    assert await roles(square, "someone") == set()
+
+
 async def test_a_code_given_to_two_at_once_serves_one(square: Square) -> None:
     code = await invitation(square, Role.secretariat)
     people = [await square.met(name) for name in ("one", "two")]

@@ -191,8 +191,17 @@ async def test_where_somebody_comes_in_nothing_private_is_said_any_more(stage: S
     parent, other = await stage.correspondent(), await stage.correspondent()
     number = await report(parent)
     await join(parent, other, parent.room)
+    told = "Je n'y dis donc plus rien de privé."
+    await parent.client.until(lambda: said(parent, told) == 1, "why nothing more is said")
     assert number not in str((await parent.say("mes témoignages")).events)
     await parent.client.kick(parent.room, other.client.user_id)
     assert number not in str((await parent.say("mes témoignages")).events), "nor later"
     again = await Correspond.meet(parent.client, parent.bot, stage.settle)
     assert number in str((await again.say("mes témoignages")).events)
+    assert said(parent, told) == 1
+
+
+def said(someone: Correspond, words: str) -> int:
+    """How often Préau said something where they can read it."""
+    ours = [one for one in someone.client.events if one.sender == someone.bot]
+    return sum(words in one.text for one in ours)

@@ -254,9 +254,7 @@ class Life:
 NOT_COMING = ("answer", 0, 0, Attendance.not_coming)
 
 
-@settings(
-    max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps)
 @example([("call", 200), ("until_due",), ("tick",), ("move", 0, 300), ("send",)])
 @example([("call", 200), ("until_due",), ("tick",), ("cancel", 0), ("send",)])
@@ -290,9 +288,7 @@ def moments(first: datetime, last: datetime) -> list[datetime]:
     return sorted(moment for moment in found if moment >= NOW)
 
 
-@settings(
-    max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(hours, hours)
 def test_undisturbed_each_one_arrives(db: Database, first: int, second: int) -> None:
     """Nobody misses any: of the first schedule before the move, and of the second after it."""

@@ -10,6 +10,7 @@ from scheduled import retention
 from storage.base import Base
 from storage.broadcasts import BroadcastKind, Mute
 from storage.conversations import Conversation, Draft, Update
+from storage.counted import CountedMessage
 from storage.database import Database
 from storage.deliveries import Delivery, Notice, Outgoing, Sent, subject
 from storage.files import File
@@ -25,7 +26,7 @@ from storage.threads import Thread, ThreadMessage
 from tests.bot.test_photos import encoded
 from tests.bot_api import BotApi
 from tests.conftest import NOW
-from tests.people import report
+from tests.people import STORY, report
 from tests.stage import Stage
 
 
@@ -47,6 +48,15 @@ async def test_a_draft_goes_after_thirty_days_with_its_photos(stage: Stage) -> N
     assert (await count(stage, Draft), await count(stage, File)) == (1, 1)
     await after(stage, timedelta(days=2))
     assert (await count(stage, Draft), await count(stage, File)) == (0, 0)
+
+
+async def test_that_a_message_counts_is_forgotten_after_thirty_days(stage: Stage) -> None:
+    await stage.newcomer()
+    await stage.db.write(lambda store: store.counted.add("reports", [(1, "$1", STORY)], NOW))
+    await after(stage, timedelta(days=29))
+    assert await count(stage, CountedMessage) == 1
+    await after(stage, timedelta(days=2))
+    assert await count(stage, CountedMessage) == 0
 
 
 async def test_a_passer_by_goes_and_an_author_stays(stage: Stage) -> None:

@@ -240,9 +240,7 @@ MOVES: dict[str, Callable[[Store, int], object]] = {
 }
 
 
-@settings(
-    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moves=st.lists(st.sampled_from([*MOVES, "leave", "send"]), max_size=14))
 def test_nothing_leaves_but_while_it_is_leaving(db: Database, moves: list[str]) -> None:
     def handled(store: Store, broadcast: int) -> int:

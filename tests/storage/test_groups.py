@@ -220,9 +220,7 @@ STEPS = st.lists(
 )
 
 
-@settings(
-    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_whatever_is_pressed_only_members_lead(db: Database, steps: list[tuple[str, int]]) -> None:
     """Against a model: where each of three people stands, and who leads."""

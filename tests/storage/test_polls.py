@@ -109,9 +109,7 @@ class Model:
                 self.spoken[organisation] = (options, None)
 
 
-@settings(
-    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps, st.booleans(), st.booleans())
 def test_the_tally_is_that_of_a_simple_model(
     db: Database, played: list[tuple[str, int, int]], several: bool, cancelled: bool
@@ -322,9 +320,7 @@ one_round = st.one_of(
 )
 
 
-@settings(
-    max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(one_round, min_size=1, max_size=3),
     st.sampled_from([*Electorate, Electorate.organisations]),

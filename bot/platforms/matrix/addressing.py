@@ -32,7 +32,7 @@ def addressed(content: Mapping[str, Any], me: str, *, is_reply: bool, to_us: boo
     about what we said: it is for us if it is a number, or names us as well.
 
     Args:
-        to_us: it is a reply to a message of ours, as far as we know.
+        to_us: it is a reply to a message of ours, as far as we know, or right below it in a thread.
     """
     body = words(content.get("body"))
     fallback = _FALLBACK.match(body) if is_reply else None
@@ -47,8 +47,8 @@ def addressed(content: Mapping[str, Any], me: str, *, is_reply: bool, to_us: boo
         return text.replace(shown, "", 1).strip(_AROUND)
     people = mapping(content.get("m.mentions")).get("user_ids")
     is_mention = isinstance(people, list) and me in people
-    if not is_reply:
-        return text if is_mention else None
+    if is_mention and not is_reply:
+        return text
     is_number = text.isascii() and text.isdigit()
     is_to_us = to_us or is_mention or (fallback is not None and fallback[1] == me)
     return text if is_number and is_to_us else None

@@ -19,9 +19,14 @@ def answers(arrivals: Iterable[Arrival]) -> Iterator[list[Arrival]]:
         yield together
 
 
+def may_go_on(together: list[Arrival]) -> bool:
+    """Whether something that is said soon may go with the end of an answer."""
+    return _is_file(together[-1]) and len(together) <= MOST
+
+
 def _goes_on(together: list[Arrival], arrival: Arrival) -> bool:
     last, next_one = together[-1].incoming, arrival.incoming
-    if not _is_file(together[-1]) or len(together) > MOST:
+    if not may_go_on(together):
         return False
     if (last.sender, last.thread) != (next_one.sender, next_one.thread):
         return False

@@ -57,7 +57,8 @@ class Arrival:
 
     Attributes:
         sent: the file that came with it.
-        poll: the event of the poll to which it is an answer; one that we never offered is empty.
+        poll: the event of the poll to which it is an answer; one that we never offered is empty,
+            and None takes the one before back.
     """
 
     incoming: Incoming
@@ -121,6 +122,7 @@ def _in_private(content: Source, incoming: Incoming) -> Arrival | None:
         said_as=incoming.update_id,
         thread=_thread(relation),
         replied=_replied(relation),
+        under=_under(relation),
     )
     if kind in WORDS:
         text = words(content.get("body"))
@@ -143,14 +145,16 @@ def _edited(content: Source, relation: Source, incoming: Incoming) -> Arrival | 
 def _answered(content: Source, place: str, incoming: Incoming) -> Arrival | None:
     """A vote in one of our polls; of several answers the first counts, as every client shows it.
 
-    Without an answer it takes a vote back, which only another vote does.
+    Without an answer it takes a vote back.
     """
     answers = content.get(place)
     if isinstance(answers, dict):
         answers = answers.get("answers")
     poll = event_id(mapping(content.get("m.relates_to")).get("event_id"))
-    if poll is None or not isinstance(answers, list) or not answers:
+    if poll is None or not isinstance(answers, list):
         return None
+    if not answers:
+        return Arrival(incoming, poll=poll)
     action = words(answers[0])
     is_ballot = action.startswith(BALLOT) and len(action.encode()) <= LONGEST_ACTION
     return Arrival(replace(incoming, choice=action if is_ballot else ""), poll=poll)
@@ -161,12 +165,13 @@ def _among(event: Source, room: RoomView, incoming: Incoming) -> Arrival | None:
     relation = mapping(content.get("m.relates_to"))
     if content.get("msgtype") not in WORDS or relation.get("rel_type") == "m.replace":
         return None
-    replied = _replied(relation)
-    text = addressed(content, room.me, is_reply=replied is not None, to_us=replied in room.ours)
+    replied, under = _replied(relation), _under(relation)
+    to_us = (replied or under) in room.ours
+    text = addressed(content, room.me, is_reply=replied is not None, to_us=to_us)
     if text is None:
         return None
     said = replace(incoming, text=text, said_as=incoming.update_id, in_group=True)
-    return Arrival(replace(said, thread=_thread(relation), replied=replied))
+    return Arrival(replace(said, thread=_thread(relation), replied=replied, under=under))
 
 
 def _thread(relation: Source) -> str:
@@ -176,7 +181,18 @@ def _thread(relation: Source) -> str:
 
 
 def _replied(relation: Source) -> str | None:
-    """The message that somebody replied to; in a thread clients also name the one before."""
-    if relation.get("rel_type") == "m.thread" and relation.get("is_falling_back") is True:
-        return None
+    """The message that somebody replied to."""
+    return None if _falls_back(relation) else _before(relation)
+
+
+def _under(relation: Source) -> str | None:
+    """The message under which somebody wrote: in a thread clients also name the one before."""
+    return _before(relation) if _falls_back(relation) else None
+
+
+def _before(relation: Source) -> str | None:
     return event_id(mapping(relation.get("m.in_reply_to")).get("event_id"))
+
+
+def _falls_back(relation: Source) -> bool:
+    return relation.get("rel_type") == "m.thread" and relation.get("is_falling_back") is True

@@ -21,8 +21,9 @@ from bot.platforms.matrix.client import (
 from bot.platforms.matrix.events import Arrival
 from bot.platforms.matrix.files import Files
 from bot.platforms.matrix.hints import Hints
-from bot.platforms.matrix.insisting import is_by_us
+from bot.platforms.matrix.insisting import said_by_us
 from bot.platforms.matrix.pace import LearningPace
+from bot.platforms.matrix.replied import until_noted
 from bot.platforms.matrix.rooms import Rooms
 from bot.platforms.matrix.spells import Spell
 from bot.platforms.matrix.syncing import Syncing
@@ -32,6 +33,7 @@ from bot.platforms.matrix.wording import parts
 from bot.settings import Settings
 from storage.database import Database, Unavailable
 from storage.deliveries import Failure, PageEvent
+from storage.store import Store
 
 log = structlog.get_logger()
 
@@ -73,7 +75,7 @@ class Matrix:
         """Receive until cancelled; whatever ends it, begin again.
 
         Raises:
-            PlatformRefused: we cannot be served as we are set, and never were in this process.
+            PlatformRefused: we cannot be served as we are set, and never were, on this database.
         """
         self._receiver = receiver
         while True:
@@ -81,7 +83,7 @@ class Matrix:
                 await self.client.open()
                 await self._serve(receiver)
             except PlatformRefused as refused:
-                if not self._spell.has_served:
+                if not (self._spell.has_served or self.client.has_login):
                     raise
                 pause = self._spell.failed(refused)
             except (Unreachable, Unavailable, ServerRefused, DeviceLost, TakenOver) as error:
@@ -110,11 +112,23 @@ class Matrix:
             self._tell_unreadable,
             receiver.in_hand,
         )
-        await together(syncing.run(), rooms.run(), self._say_ready(syncing.ready))
+        try:
+            await together(syncing.run(), rooms.run(), self._say_ready(syncing.ready))
+        except asyncio.CancelledError:
+            await self.client.finish()
+            raise
 
     async def _say_ready(self, known: asyncio.Event) -> None:
         await known.wait()
         self.ready.set()
+        if not self._spell.has_served:
+            client = self.client
+            log.info(
+                "Matrix is served",
+                account=client.user_id,
+                device=client.device_id,
+                signed=client.is_signed,
+            )
         await self._spell.serving()
 
     async def _take(self, arrivals: list[Arrival]) -> None:
@@ -133,6 +147,7 @@ class Matrix:
             if answered is None:
                 return
             arrivals = [answered]
+        await until_noted(self.client, self.database, first.incoming)
         if not self.settings.collects:
             self._hints.tell(first.incoming.chat, "web_errors.not_open")
             return
@@ -148,16 +163,15 @@ class Matrix:
         It may come before it is noted that the poll was said, if we died meanwhile.
         """
         incoming = arrival.incoming
-        message = await self.database.read(
-            lambda store: store.deliveries.message_with(PLATFORM, incoming.chat, poll)
-        )
-        is_ours = message is not None or (
-            incoming.choice and await is_by_us(self.client, incoming.chat, poll)
-        )
+        message = await self.database.read_with_others(_messages_with, (incoming.chat, poll))
+        is_ours = message is not None
+        if not is_ours and incoming.choice:
+            is_ours = await said_by_us(self.client, incoming.chat, poll) is not None
         if not is_ours:
             return None
-        if not incoming.choice:
-            self._hints.tell(incoming.chat, "people.stale_choice")
+        if not incoming.choice:  # only another vote takes a vote back
+            name = "matrix.vote_stands" if incoming.choice is None else "people.stale_choice"
+            self._hints.tell(incoming.chat, name)
             return None
         return replace(arrival, incoming=replace(incoming, message=message))
 
@@ -218,3 +232,8 @@ class Matrix:
         """Say what is being said, and end."""
         await self._hints.close()
         await self.client.close()
+
+
+def _messages_with(store: Store, polls: list[tuple[str, str]]) -> list[str | None]:
+    """The message of ours with which each poll goes, by its room and its event."""
+    return [store.deliveries.message_with(PLATFORM, room, poll) for room, poll in polls]

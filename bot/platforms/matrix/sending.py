@@ -11,6 +11,7 @@ from bot.platforms.matrix.failures import taken
 from storage.deliveries import Failure
 
 TX = "fr.preau.tx"  # the transaction id, where anybody finds it again: it tells nothing else
+PASSING = "passing-"  # begins that of what is kept nowhere
 
 UNKNOWN_WAIT = 1.0  # seconds until it is known what becomes of a room
 

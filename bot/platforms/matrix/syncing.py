@@ -18,7 +18,6 @@ import structlog
 from bot.clock import Clock
 from bot.platforms.matrix.batches import Batch, next_batch
 from bot.platforms.matrix.client import (
-    SYNC,
     Client,
     DeviceLost,
     ServerRefused,
@@ -26,7 +25,8 @@ from bot.platforms.matrix.client import (
     Unreachable,
 )
 from bot.platforms.matrix.lanes import Events, Lanes, Progress
-from bot.platforms.matrix.reading import Reading, Rooms, Take, until_done
+from bot.platforms.matrix.login import SYNC
+from bot.platforms.matrix.reading import Given, Reading, Rooms, Take, until_done
 from bot.platforms.matrix.telling import Tell
 from bot.platforms.matrix.together import together
 from bot.platforms.matrix.undecrypted import Undecrypted
@@ -89,6 +89,7 @@ class Syncing:
         """
         since = self._kept = await until_done(lambda: self._database.read(_checkpoint))
         self._lanes, self._progress = Lanes(), Progress(since)
+        self._reading.begin()
         await until_done(self._undecrypted.load)
         try:
             await together(self._read_on(since), self._tend())
@@ -159,11 +160,11 @@ class Syncing:
     def _read(self, batch: Batch, since: str, now: datetime) -> Events:
         """Have read what was held until its key came, and what was said."""
         for room_id, numbers in self._undecrypted.arrived().items():
-            self._lanes.put(room_id, partial(self._reading.held, room_id, numbers))
+            self._lanes.put(room_id, self._reading.held(room_id, numbers))
         return {
             self._lanes.put(
                 room_id,
-                partial(self._reading.room, room_id, since, timeline, now),
+                self._reading.room(room_id, Given(since, timeline, now)),
                 self._in_hand(now),
             ): len(timeline.events)
             for room_id, timeline in batch.said.items()

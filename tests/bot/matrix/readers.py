@@ -11,8 +11,8 @@ from nio import SyncResponse
 
 from bot.clock import Clock
 from bot.messages import Incoming
-from bot.platforms.matrix.client import SYNC
 from bot.platforms.matrix.events import Arrival
+from bot.platforms.matrix.login import SYNC
 from bot.platforms.matrix.standing import other_in
 from bot.platforms.matrix.syncing import Syncing
 from storage.database import Unavailable

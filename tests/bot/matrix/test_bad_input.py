@@ -111,6 +111,25 @@ async def test_an_answer_counts_before_it_is_noted_that_its_poll_was_said(
     assert "Votre vote est compté : Tablettes." in event["text"]
 
 
+async def test_a_number_chooses_in_a_message_of_which_it_is_noted_late_that_it_was_said(
+    stage: Stage, anna: Correspond
+) -> None:
+    """The form that is open does not take the number meanwhile."""
+    await opened(stage)
+    await anna.say("votes")
+    card = anna.button("Tablettes")
+    await anna.say("témoigner")
+    await anna.say(STORY)
+    said = update(Delivery).where(Delivery.message == card.message)
+    await stage.db.write(lambda store: store.session.execute(said.values(message="?")))
+    await anna.client.reply(anna.room, card.message, str(card.number))
+    await asyncio.sleep(1)
+    noted = update(Delivery).where(Delivery.message == "?").values(message=card.message)
+    await stage.db.write(lambda store: store.session.execute(noted))
+    assert "Votre vote est compté : Tablettes." in await anna.look()
+    assert await choices(stage) == [bits([1])]
+
+
 async def test_an_answer_to_a_poll_that_is_closed_is_not_counted(
     stage: Stage, anna: Correspond
 ) -> None:
@@ -122,19 +141,42 @@ async def test_an_answer_to_a_poll_that_is_closed_is_not_counted(
     assert await choices(stage) == []
 
 
-async def test_a_vote_that_is_taken_back_stands_and_an_unknown_one_is_none(
+async def test_a_vote_that_is_taken_back_stands_which_is_said_and_an_unknown_one_is_none(
     stage: Stage, anna: Correspond
 ) -> None:
     await opened(stage)
     await anna.say("votes")
     await anna.vote("Réseau")
     [(_, poll, _), *_] = anna.ballots
-    await anna.client.ballot(anna.room, poll)
-    assert not (await anna.look()).events
+    for _ in range(2):
+        await anna.client.ballot(anna.room, poll)
+    [said] = (await anna.look()).events
+    assert said["text"] == (
+        "Un vote compté reste compté : pour le changer, choisissez une autre réponse."
+    )
     await anna.client.ballot(anna.room, poll, "autre chose")
     [said] = (await anna.look()).events
     assert "Ce choix n'est plus possible." in said["text"]
     assert await choices(stage) == [bits([0])]
+    await anna.client.reply(anna.room, said["message"], "menu")
+    async with asyncio.timeout(10):  # what is kept nowhere is not waited for
+        assert "Que voulez-vous faire" in await anna.look()
+
+
+async def test_a_typed_vote_that_is_corrected_or_taken_back_stands_which_is_said_once(
+    stage: Stage, anna: Correspond
+) -> None:
+    await opened(stage)
+    await anna.say("votes")
+    card = anna.button("Tablettes")
+    typed = await anna.client.reply(anna.room, card.message, str(card.number))
+    assert "Votre vote est compté : Tablettes." in await anna.look()
+    await anna.client.edit(anna.room, typed, "1")
+    await anna.client.redact(anna.room, typed)
+    [said] = (await anna.look()).events
+    assert "Votre message était déjà pris en compte." in said["text"]
+    assert "écrivez « votes »" in said["text"]
+    assert await choices(stage) == [bits([1])]
 
 
 # Devices
@@ -257,7 +299,7 @@ async def test_who_is_not_admitted_any_more_is_not_read_and_is_told_once(place: 
     await anna.client.say(anna.room, "menu")
     await anna.client.say(anna.room, "témoigner")
     [told] = (await anna.look()).events
-    assert "votre serveur n'est pas admis" in told["text"]
+    assert "n'a pas encore autorisé la messagerie de votre compte" in told["text"]
     assert await count(place.stage, Update) == before
     place._settings = admitting
     await place.restart(anna)
@@ -377,6 +419,21 @@ async def test_an_answer_in_a_thread_is_edited_there(stage: Stage, anna: Corresp
     )
     assert "kind" in draft["answers"], "the form is open in its thread"
     assert "Que voulez-vous faire" in await anna.say("menu")
+
+
+async def test_a_number_in_the_thread_of_a_message_chooses_in_it(
+    stage: Stage, anna: Correspond
+) -> None:
+    await anna.say("menu")
+    [menu] = [
+        one.message for one in anna.offered if one.number == 1 and one.message == anna.at_hand
+    ]
+    await anna.say("aide")
+    await anna.client.thread(anna.room, menu, "1")
+    assert "Que voulez-vous raconter ?" in await anna.look()
+    story = await anna.client.thread(anna.room, menu, STORY)
+    assert story
+    assert "Qu'avez-vous raconté" in await anna.look(), "the form is open in the thread"
 
 
 async def test_what_is_not_encrypted_in_an_encrypted_room_is_not_read(

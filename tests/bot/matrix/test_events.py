@@ -62,18 +62,21 @@ def test_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "thread", "replied"),
+    ("name", "text", "thread", "replied", "under"),
     [
-        ("emote", "salue", "", None),
-        ("reply", "2", "", OURS),
-        ("reply_of_old", "2", "", OURS),
-        ("in_thread", "dans le fil", event_id("words"), None),
-        ("reply_in_thread", "1", event_id("words"), OURS),
+        ("emote", "salue", "", None, None),
+        ("reply", "2", "", OURS, None),
+        ("reply_of_old", "2", "", OURS, None),
+        ("in_thread", "dans le fil", event_id("words"), None, OURS),
+        ("reply_in_thread", "1", event_id("words"), OURS, None),
     ],
 )
-def test_words_in_their_place(name: str, text: str, thread: str, replied: str | None) -> None:
+def test_words_in_their_place(
+    name: str, text: str, thread: str, replied: str | None, under: str | None
+) -> None:
     incoming = said(captured(name))
-    assert (incoming.text, incoming.thread, incoming.replied) == (text, thread, replied)
+    assert (incoming.text, incoming.thread) == (text, thread)
+    assert (incoming.replied, incoming.under) == (replied, under)
     assert (incoming.said_as, incoming.in_group) == (event_id(name), False)
 
 
@@ -183,7 +186,6 @@ def test_of_several_answers_the_first_counts() -> None:
 @pytest.mark.parametrize(
     "given",
     [
-        {"answers": []},
         {"answers": "polls.vote:12:1"},
         {"answers": {"0": "polls.vote:12:1"}},
         {},
@@ -193,6 +195,11 @@ def test_of_several_answers_the_first_counts() -> None:
 )
 def test_a_vote_for_nothing(given: object) -> None:
     assert read(captured("vote", **{UNSTABLE: given}), DIRECT, NOW) is None
+
+
+def test_a_vote_that_is_taken_back() -> None:
+    arrival = arrived(captured("vote", **{UNSTABLE: {"answers": []}}))
+    assert (arrival.incoming.choice, arrival.poll is None) == (None, False)
 
 
 @pytest.mark.parametrize(
@@ -325,6 +332,15 @@ def test_a_number_in_reply_counts_if_the_message_is_ours() -> None:
     assert (incoming.text, incoming.replied) == ("1", asked)
     other = captured("group_number_of_old", body=f"> <{ANNA}> à deux ?\n\n1")
     assert read(other, GROUP, NOW) is None
+
+
+def test_a_number_in_the_thread_of_a_message_counts_if_that_is_ours() -> None:
+    event = captured("in_thread", body="1")
+    assert read(event, GROUP, NOW) is None
+    incoming = said(event, RoomView(ROOM, US, person=None, ours={OURS}))
+    assert (incoming.text, incoming.replied, incoming.under) == ("1", None, OURS)
+    talk = captured("in_thread", body="dans le fil")
+    assert read(talk, RoomView(ROOM, US, person=None, ours={OURS}), NOW) is None
 
 
 @pytest.mark.parametrize(

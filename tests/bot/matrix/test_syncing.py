@@ -135,6 +135,66 @@ async def test_files_and_what_is_said_of_them_are_taken_together(account: Accoun
         assert words.incoming.text == "la salle"
 
 
+@pytest.mark.parametrize("encrypted", [False, True])
+async def test_files_that_come_one_by_one_are_taken_together(
+    account: Account, *, encrypted: bool
+) -> None:
+    """Each comes by a sync of its own; what is said after a while goes by itself."""
+    me = await reader(account)
+    async with Correspondent(account.server, "anna") as anna, me.reading():
+        room = await anna.direct(me.client.user_id, encrypted=encrypted)
+        for number in range(3):
+            await anna.send_file(room, b"\xff\xd8\xff\xe0", name=f"{number}.jpg")
+            await asyncio.sleep(0.4)
+        assert me.taken == []
+        await me.until(lambda: me.taken)
+        assert [one.sent and one.sent.name for one in me.taken[0]] == ["0.jpg", "1.jpg", "2.jpg"]
+        await me.until(lambda: not me.in_hand)
+        await anna.send_file(room, b"\xff\xd8\xff\xe0", name="3.jpg")
+        await say_all(anna, room, ["la salle", "voilà"])
+        await me.until(lambda: len(me.heard) == 6)
+        assert [len(answer) for answer in me.taken] == [3, 2, 1]
+        assert not me.syncing._reading._lines
+
+
+async def test_who_sends_files_keeps_nobody_waiting(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not while more of them is waited for."""
+    monkeypatch.setattr(lanes, "AT_ONCE", 1)
+    monkeypatch.setattr(reading, "FURTHER", 60.0)
+    me = await reader(account)
+    async with Correspondent(account.server, "anna") as anna, me.reading():
+        album, other = [await anna.direct(account.user_id, encrypted=False) for _ in range(2)]
+        await anna.send_file(album, b"\xff\xd8\xff\xe0", name="0.jpg")
+        await say_all(anna, other, numbered(2))
+        await me.hears(*numbered(2), room=other)
+        assert me.words(album) == []
+        await anna.say(album, "la salle")
+        await me.until(lambda: len(me.words(album)) == 2)
+
+
+async def test_a_file_that_more_is_waited_for_is_given_again(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    me = await reader(account)
+    async with Correspondent(account.server, "anna") as anna:
+        async with me.reading():
+            room = await anna.direct(account.user_id)
+        monkeypatch.setattr(reading, "FURTHER", 60.0)
+        async with me.reading(killed=True):
+            await anna.send_file(room, b"\xff\xd8\xff\xe0", name="0.jpg")
+            await me.until(lambda: me.in_hand)
+            await anna.send_file(room, b"\xff\xd8\xff\xe0", name="1.jpg")
+            await me.until(lambda: len(me.in_hand) == 2)
+            assert me.taken == []
+        monkeypatch.setattr(reading, "FURTHER", 0.1)
+        again = await reader(account)
+        async with again.reading():
+            await again.until(lambda: len(again.heard) == 2)
+            assert [len(answer) for answer in again.taken] == [2]
+
+
 # When something fails
 
 
@@ -354,6 +414,33 @@ async def test_what_has_no_key_waits_for_it(account: Account, *, restarted: bool
                 assert me.told == [], "it was told"
         assert me.words() == [*numbered(3), "enfin"]
         assert all(began < one.received_at < ended for one in me.heard if one.text != "enfin")
+        await me.until(lambda: not me.held())
+
+
+async def test_what_was_said_after_it_waits_for_what_is_held_as_its_key_comes(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = deaf(account)
+    me = await reader(account, client)
+    real, held, kept = undecrypted.Undecrypted.hold, asyncio.Event(), asyncio.Event()
+
+    async def slow(*given: Any) -> None:
+        held.set()
+        await kept.wait()
+        await real(*given)
+
+    monkeypatch.setattr(undecrypted.Undecrypted, "hold", slow)
+    async with Correspondent(account.server, "anna") as anna, me.reading():
+        room = await anna.direct(account.user_id)
+        client.deaf = True
+        await anna.say(room, "un")
+        await held.wait()
+        client.deaf = False
+        await anna.say(room, "deux")
+        await me.until(lambda: len(me.syncing._reading._lines[room]) == 1)
+        kept.set()
+        await me.until(lambda: len(me.heard) == 2)
+        assert me.words() == ["un", "deux"]
         await me.until(lambda: not me.held())
 
 

@@ -1,4 +1,4 @@
-"""An edited message changes the answer of the open form that it was, and nothing else."""
+"""An edited message changes the answer of the open form that it was, and what is kept."""
 
 from sqlalchemy import select
 
@@ -126,13 +126,16 @@ async def test_a_caption_is_edited_too(stage: Stage) -> None:
     assert len(str((await answers(stage))["photos"])) > 2
 
 
-async def test_edits_after_sending_and_outside_forms_do_nothing(stage: Stage) -> None:
+async def test_an_edit_after_sending_changes_nothing_which_is_said_of_what_counts(
+    stage: Stage,
+) -> None:
     someone = await asked(stage)
     await someone.say("annuler")
     await report(someone)
     mine = [one.id for one in someone.user.chat.messages if not one.by_bot]
-    for number in mine:
-        answer = await edit(someone, number, "/menu autre chose")
-        assert not answer.messages
-    kept = await stage.db.read(lambda store: store.reports.numbered("REX-2027-00001"))
-    assert kept is not None
+    told = [number for number in mine if (await edit(someone, number, "/menu autre")).messages]
+    assert len(told) == 2, "the story and the department"
+    assert not (await edit(someone, told[0], "/menu encore autre")).messages
+    sent = await stage.db.read(lambda store: store.reports.numbered("REX-2027-00001"))
+    assert sent is not None
+    assert sent.story == STORY
