@@ -66,7 +66,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def postgresql_server() -> Iterator[str]:
     with ExitStack() as stack:
         try:
-            url = stack.enter_context(postgresql())
+            url = stack.enter_context(postgresql(fsync=False))
         except NoServer:
             pytest.skip("install PostgreSQL")
         yield url

@@ -109,7 +109,9 @@ def database(server: str, template: str = "/template1") -> Iterator[str]:
     model = template.rpartition("/")[2]
     name = f"test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {model}")
+        # The older way, and the only one before 15: ten times quicker where nothing is synced.
+        way = "STRATEGY FILE_COPY" if connection.info.server_version >= 150_000 else ""
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {model} {way}")
     try:
         yield server.rpartition("/")[0] + f"/{name}"
     finally:
