@@ -174,19 +174,24 @@ def _pointed_at(request: Request, store: Store) -> str | None:
         return None
     choices = store.deliveries.choices_of(request.context.chat_id, replied)
     if not _is_number(typed):
-        return _labelled(typed, choices, loosely=request.context.form is None)
+        return _only(_labelled(typed, choices, loosely=request.context.form is None))
     position = int(typed[:6]) - 1
     return choices[position][0] if 0 <= position < len(choices) else None
 
 
-def _labelled(typed: str, choices: Sequence[Sequence[str]], *, loosely: bool) -> str | None:
-    """The only action whose label is what was typed, or loosely has these words in a row."""
+def _labelled(typed: str, choices: Sequence[Sequence[str]], *, loosely: bool) -> set[str]:
+    """The actions whose label is what was typed, or loosely has these words in a row."""
     wanted = normalise(typed)
     names = [(action, normalise(label)) for action, label in choices]
     fitting = {action for action, name in names if wanted and name == wanted}
     if not fitting and loosely and len(wanted) >= SHORTEST_PART:
         fitting = {action for action, name in names if f" {wanted} " in f" {name} "}
-    return fitting.pop() if len(fitting) == 1 else None
+    return fitting
+
+
+def _only(actions: set[str]) -> str | None:
+    """Nobody guesses which of several was meant."""
+    return next(iter(actions)) if len(actions) == 1 else None
 
 
 def problem_with(kind: FileKind, key: str | None) -> str | None:
@@ -307,12 +312,12 @@ def _label_of_last(request: Request, store: Store) -> str | None:
     if len(request.text) > LONGEST_NAME:
         return None
     awaited = [choice for _, actions in _awaiting(request, store) for choice in actions]
-    action = _labelled(request.text, awaited, loosely=False)
-    if action is not None:
-        return action
-    unasked = store.deliveries.offered(request.context.chat_id, unasked=True)
-    found = (_labelled(request.text, choices, loosely=False) for choices in unasked)
-    return next((one for one in found if one is not None), None)
+    fitting = _labelled(request.text, awaited, loosely=False)
+    if not fitting:
+        unasked = store.deliveries.offered(request.context.chat_id, unasked=True)
+        choices = [choice for one in unasked for choice in one]
+        fitting = _labelled(request.text, choices, loosely=False)
+    return _only(fitting)
 
 
 def _awaiting(request: Request, store: Store) -> list[tuple[str, list[list[str]]]]:

@@ -63,7 +63,7 @@ async def test_who_sends_files_that_do_not_come_stops_nobody(
             await mallory.send(room, "m.room.message", PICTURE)
             await mallory.send(room, "m.room.message", PICTURE)
         async with asyncio.timeout(PATIENCE):
-            while not hung:  # noqa: ASYNC110
+            while not hung:  # noqa: ASYNC110 (nothing tells of it)
                 await asyncio.sleep(0.02)
         for _ in range(10):
             count, began = len(alice.client.events), time.monotonic()
