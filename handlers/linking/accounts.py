@@ -1,0 +1,137 @@
+"""The accounts of one person: which they are, where notices come, and how one is unlinked."""
+
+from bot.messages import Label, Refused, Reply, Request, Words
+from bot.rights import anyone
+from bot.routing import Recipient, choice, notice, number
+from handlers.linking.sides import lends_nothing
+from handlers.people import do
+from storage.deliveries import subject
+from storage.people import Account, ChatState
+from storage.sessions import SESSION
+from storage.store import Store
+
+LAST_SPOKEN = 0  # in an action: where they spoke last, instead of an account
+
+
+@choice("linking.accounts", who=anyone)
+def accounts(request: Request, store: Store) -> Reply:
+    """Where this person talks to us."""
+    mine = store.people.accounts_of(request.person)
+    choices: list[tuple[str, Label | str]] = [do("link", "linking.link_another")]
+    if len(mine) > 1:
+        choices.append(("linking.notices", "linking.choose_notices"))
+    choices += [
+        (f"linking.unlink:{one.id}", Words("linking.unlink", {"account": _shown(one, mine)}))
+        for one in mine
+        if one.id != request.context.account_id
+    ]
+    chosen = next((one for one in mine if one.takes_notices), None)
+    return Reply(
+        "linking.accounts",
+        accounts=[_shown(one, mine) for one in mine],
+        here=[one.id == request.context.account_id for one in mine],
+        chosen=_shown(chosen, mine) if chosen is not None else None,
+        reached=chosen is None or _is_reached(chosen, store),
+        choices=[*choices, do("menu")],
+    )
+
+
+def _shown(account: Account, mine: list[Account]) -> Label:
+    """An account by its platform; of several there, also by when it was used last."""
+    alike = [one for one in mine if one.platform == account.platform]
+    return Words(
+        "linking.account",
+        {
+            "platform": account.platform,
+            "since": account.created_at,
+            "seen": account.last_seen_at if len(alike) > 1 else None,
+        },
+    )
+
+
+def _is_reached(account: Account, store: Store) -> bool:
+    """Whether an account has a chat in which we may write."""
+    chats = store.people.direct_chats_of(account.id)
+    return any(one.state is ChatState.active for one in chats)
+
+
+# Where notices come
+
+
+@choice("linking.notices", who=anyone)
+def notices(request: Request, store: Store) -> Reply:
+    mine = store.people.accounts_of(request.person)
+    choices: list[tuple[str, Label | str]] = [
+        (f"linking.notify:{LAST_SPOKEN}", "linking.last_spoken"),
+        *((f"linking.notify:{one.id}", _shown(one, mine)) for one in mine),
+        ("linking.accounts", "linking.see_accounts"),
+    ]
+    return Reply("linking.notices", choices=choices)
+
+
+@choice("linking.notify", number, who=anyone)
+def notify(request: Request, store: Store, account_id: int) -> Reply:
+    """Choose the account to which notices go, or none: they follow where one speaks."""
+    choices = [("linking.accounts", "linking.see_accounts"), do("menu")]
+    if account_id == LAST_SPOKEN:
+        store.people.choose_account(request.person, None)
+        return Reply("linking.notices_follow", choices=choices)
+    account = _mine(account_id, request, store)
+    store.people.choose_account(request.person, account.id)
+    shown = _shown(account, store.people.accounts_of(request.person))
+    reached = _is_reached(account, store)
+    return Reply("linking.notices_go", account=shown, reached=reached, choices=choices)
+
+
+# Parting
+
+
+@choice("linking.unlink", number, who=anyone)
+def unlink(request: Request, store: Store, account_id: int) -> Reply:
+    """Say what unlinking does; it is to be confirmed."""
+    account = _to_unlink(account_id, request, store)
+    choices = [
+        (f"linking.unlink_now:{account.id}", "linking.unlink_now"),
+        ("linking.accounts", "linking.keep_linked"),
+    ]
+    shown = _shown(account, store.people.accounts_of(request.person))
+    return Reply("linking.unlink_sure", account=shown, choices=choices)
+
+
+@choice("linking.unlink_now", number, who=anyone)
+def unlink_now(request: Request, store: Store, account_id: int) -> Reply:
+    """Make a newcomer of an account; all that was done with it stays this person's."""
+    account = _to_unlink(account_id, request, store)
+    shown = _shown(account, store.people.accounts_of(request.person))
+    chats = store.people.direct_chats_of(account.id)
+    store.unlink(account.id, request.now)
+    for chat in chats:
+        if chat.state is ChatState.active:
+            about = {"account": account.id}
+            store.deliveries.tell(chat.id, "linking.unlinked", about, request.now)
+    request.note("linking.unlinked", f"person:{request.person}")
+    choices = [("linking.accounts", "linking.see_accounts"), do("menu")]
+    return Reply("linking.unlinked_here", account=shown, choices=choices)
+
+
+@notice("linking.unlinked", reserved=False)
+def unlinked(recipient: Recipient, store: Store, account: int) -> Reply:
+    return Reply("linking.unlinked", choices=[do("menu")], shows=subject(SESSION, account))
+
+
+def _to_unlink(account_id: int, request: Request, store: Store) -> Account:
+    """One of their other accounts; who holds a role parts with it only where roles count."""
+    if request.held and not request.incoming.signed_in:
+        raise lends_nothing(request)
+    if account_id == request.context.account_id:
+        raise Refused(
+            "linking.not_this_one", choices=[("linking.accounts", "linking.see_accounts")]
+        )
+    return _mine(account_id, request, store)
+
+
+def _mine(account_id: int, request: Request, store: Store) -> Account:
+    account = store.session.get(Account, account_id)
+    if account is None or account.person_id != request.person:
+        raise Refused("people.stale_choice")
+    return account
