@@ -1,7 +1,7 @@
 """Organisations of the committee, their dated names, and who speaks for them."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import (
@@ -13,6 +13,8 @@ from sqlalchemy import (
     Select,
     String,
     Text,
+    delete,
+    func,
     or_,
     select,
     update,
@@ -21,6 +23,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.base import Base
 from storage.types import Instant, Named
+
+WARNING = timedelta(days=14)  # before the end of a term, when its holder is told
 
 
 class MandateKind(StrEnum):
@@ -37,6 +41,15 @@ class Organisation(Base):
     is_signatory: Mapped[bool]
     college: Mapped[str | None] = mapped_column(String(40))
 
+    @classmethod
+    def stands(cls, day: date) -> ColumnElement[bool]:
+        """Whether its last name is still borne on a day; one whose names all ended is no more."""
+        names = select(OrganisationName.organisation_id).where(
+            OrganisationName.organisation_id == cls.id
+        )
+        lasts = or_(OrganisationName.ends_on.is_(None), OrganisationName.ends_on > day)
+        return names.where(lasts).exists() | ~names.exists()
+
 
 class OrganisationName(Base):
     """A name that an organisation bears from a day on (several were renamed since 2015)."""
@@ -51,7 +64,12 @@ class OrganisationName(Base):
 
 
 class Mandate(Base):
-    """A person speaks and votes for an organisation during a term."""
+    """A person speaks and votes for an organisation during a term.
+
+    Attributes:
+        warned_at: when they were told that it ends soon.
+        end_told_at: when it was told that it has ended.
+    """
 
     __tablename__ = "mandates"
     __table_args__ = (Index(None, "person_id"), Index(None, "organisation_id"))
@@ -62,10 +80,20 @@ class Mandate(Base):
     kind: Mapped[MandateKind] = mapped_column(Named(MandateKind))
     starts_at: Mapped[datetime] = mapped_column(Instant)
     ends_at: Mapped[datetime | None] = mapped_column(Instant)
+    warned_at: Mapped[datetime | None] = mapped_column(Instant)
+    end_told_at: Mapped[datetime | None] = mapped_column(Instant)
 
     @classmethod
     def active(cls, now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
         return (cls.starts_at <= now) & or_(cls.ends_at.is_(None), cls.ends_at > now)
+
+    def lasts(self, now: datetime) -> bool:
+        """Whether it is active."""
+        return self.starts_at <= now and (self.ends_at is None or self.ends_at > now)
+
+
+class NoSuchTerm(Exception):
+    """There is no such mandate, or it has ended."""
 
 
 class Organisations:
@@ -85,6 +113,26 @@ class Organisations:
 
     def get(self, organisation_id: str) -> Organisation | None:
         return self.session.get(Organisation, organisation_id)
+
+    def all(self) -> dict[str, Organisation]:
+        """Every organisation, by id."""
+        wanted = select(Organisation).order_by(Organisation.id)
+        return {one.id: one for one in self.session.scalars(wanted)}
+
+    def all_names(self) -> dict[str, list[OrganisationName]]:
+        """The names that each organisation ever bore, the oldest first."""
+        order = (OrganisationName.organisation_id, OrganisationName.starts_on)
+        found: dict[str, list[OrganisationName]] = {}
+        for name in self.session.scalars(select(OrganisationName).order_by(*order)):
+            found.setdefault(name.organisation_id, []).append(name)
+        return found
+
+    def rename(self, organisation_id: str, names: Iterable[OrganisationName]) -> None:
+        """Put some names in the place of all that an organisation bears and bore."""
+        mine = OrganisationName.organisation_id == organisation_id
+        self.session.execute(delete(OrganisationName).where(mine))
+        self.session.add_all(names)
+        self.session.flush()
 
     def add(
         self,
@@ -122,6 +170,31 @@ class Organisations:
         wanted = select(Mandate).where(Mandate.person_id == person_id, Mandate.active(now))
         return list(self.session.scalars(wanted.order_by(Mandate.id)))
 
+    def speakers(self, now: datetime, organisation_id: str | None = None) -> list[Mandate]:
+        """Who speaks for an organisation, or for each: delegates first."""
+        wanted = select(Mandate).where(Mandate.active(now))
+        if organisation_id is not None:
+            wanted = wanted.where(Mandate.organisation_id == organisation_id)
+        found = self.session.scalars(wanted.order_by(Mandate.organisation_id, Mandate.id))
+        return sorted(found, key=lambda one: one.kind is MandateKind.substitute)
+
+    def has_delegate(self, organisation_id: str, now: datetime) -> bool:
+        kinds = {one.kind for one in self.speakers(now, organisation_id)}
+        return MandateKind.delegate in kinds
+
+    def lock_mandate(self, mandate_id: int, now: datetime) -> Mandate:
+        """A mandate that nobody ends meanwhile.
+
+        Raises:
+            NoSuchTerm
+        """
+        wanted = select(Mandate).where(Mandate.id == mandate_id, Mandate.active(now))
+        wanted = wanted.with_for_update(key_share=True).execution_options(populate_existing=True)
+        mandate = self.session.scalars(wanted).first()
+        if mandate is None:
+            raise NoSuchTerm
+        return mandate
+
     def members(self, now: datetime) -> Select[int]:
         """The people who speak for an organisation."""
         return select(Mandate.person_id).where(Mandate.active(now))
@@ -141,3 +214,25 @@ class Organisations:
     def end_mandates(self, person_id: int, now: datetime) -> None:
         mine = (Mandate.person_id == person_id) & Mandate.active(now)
         self.session.execute(update(Mandate).where(mine).values(ends_at=now))
+
+    def to_warn(self, now: datetime) -> list[Mandate]:
+        """The mandates that end soon, of which nobody was warned; locked."""
+        soon = Mandate.active(now) & (Mandate.ends_at <= now + WARNING)
+        return self._due(soon & Mandate.warned_at.is_(None))
+
+    def ended(self, now: datetime) -> list[Mandate]:
+        """The mandates whose end was not told yet; locked."""
+        return self._due((Mandate.ends_at <= now) & Mandate.end_told_at.is_(None))
+
+    def next_due(self) -> datetime | None:
+        """When a term ends next, or its end is to be told."""
+        untold = select(func.min(Mandate.ends_at)).where(Mandate.end_told_at.is_(None))
+        end: datetime | None = self.session.execute(untold).scalar()
+        unwarned = untold.where(Mandate.warned_at.is_(None))
+        warned: datetime | None = self.session.execute(unwarned).scalar()
+        moments = [end, None if warned is None else warned - WARNING]
+        return min((one for one in moments if one is not None), default=None)
+
+    def _due(self, which: ColumnElement[bool]) -> list[Mandate]:
+        wanted = select(Mandate).where(which).order_by(Mandate.id).with_for_update()
+        return list(self.session.scalars(wanted.execution_options(populate_existing=True)))
