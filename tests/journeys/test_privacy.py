@@ -1,9 +1,18 @@
 """What is held about a person, as they see it, and its erasure."""
 
+import json
+from datetime import timedelta
+
 import pytest
 
+from scheduled import retention
+from storage.broadcasts import Unasked
 from storage.grants import Role
-from tests.people import Guest, report
+from storage.people import Profile
+from storage.reports import ReportState
+from storage.store import Store
+from tests.bot.test_photos import encoded
+from tests.people import STORY, Guest, report
 from tests.stage import Stage
 
 
@@ -29,9 +38,9 @@ async def test_the_notice_says_how_long_each_thing_is_kept(stage: Stage) -> None
     lines = (await parent.press("Lire la notice")).text.splitlines()
     assert "Délégué à la protection des données : dpo@example.org." in lines
     for kept in (
-        "Cette conversation : 90 jours.",
-        "Un brouillon : 30 jours.",
-        "Un contact qui ne revient pas : 12 mois.",
+        "Cette conversation : 90 jours après chaque message.",
+        "Un brouillon : 30 jours après le dernier changement.",
+        "Un contact qui ne revient pas : 12 mois après la dernière visite.",
     ):
         assert kept in lines
 
@@ -76,3 +85,128 @@ async def test_only_the_word_erases(stage: Stage, place: tuple[str, str]) -> Non
         assert await parent.status() == 403
     left = await stage.db.read(lambda store: store.reports.numbered("REX-2027-00001"))
     assert left is None
+
+
+@pytest.mark.everywhere
+async def test_a_copy_of_all_that_is_kept_comes_as_two_files(stage: Stage) -> None:
+    parent = await stage.newcomer()
+    await report(parent)
+    await parent.say("données")
+    asked = await parent.press("Recevoir une copie")
+    assert "se prépare" in asked.texts[0]
+    await stage.advance(timedelta(seconds=1))
+    came = await parent.look()
+    types = {one["type"] for one in [*asked.files, *came.files]}
+    assert types == {"text/html", "application/json"}
+
+
+@pytest.mark.web
+async def test_a_copy_says_everything_to_its_person_alone_for_a_week(stage: Stage) -> None:
+    parent, other = await stage.guest(), await stage.guest()
+    await parent.say("témoigner")
+    await parent.say(STORY)
+    await parent.press("Une expérience vécue")
+    await parent.press("Le réseau et le matériel")
+    await parent.press("Parent d'élève")
+    await parent.say("974")
+    await parent.press("Tout le monde")
+    await parent.send_photo(encoded("JPEG"))
+    await parent.press("Envoyer")
+    await parent.say("secrétariat")
+    await parent.say("Une question <b>de girafon</b>.")
+    await parent.say("témoigner")
+    await parent.say("Un second récit, à peine commencé.")
+    await parent.say("annuler")
+    await parent.say("Une phrase perdue.")
+    await report(
+        other, "Un autre récit, celui de quelqu'un d'autre, qui ne regarde personne ici. " * 2
+    )
+    await parent.say("données")
+    await parent.press("Recevoir une copie")
+    await stage.advance(timedelta(seconds=1))
+    files = {one["type"]: one for one in (await parent.look()).files}
+    status, page = await parent.fetch(files["text/html"])
+    said = page.decode()
+    assert status == 200
+    assert '<html lang="fr">' in said
+    assert "REX-2027-00001" in said
+    assert "Le réseau tombait chaque matin" in said
+    assert "&lt;b&gt;de girafon&lt;/b&gt;" in said, "what was typed is data"
+    assert "Un second récit, à peine commencé." in said
+    assert "Une phrase perdue." in said
+    assert "data:image/jpeg;base64," in said
+    assert "<script" not in said
+    assert "un autre récit" not in said.casefold()
+    status, raw = await parent.fetch(files["application/json"])
+    data = json.loads(raw)
+    assert status == 200
+    assert data["rows"]["reports"][0]["story"] == STORY
+    assert data["rows"]["accounts"][0]["platform"] == "web"
+    assert "un autre récit" not in raw.decode().casefold()
+    assert (await other.fetch(files["text/html"]))[0] == 404
+    await parent.say("données")
+    assert "Voici la copie" in await parent.press("Recevoir une copie"), "the same one again"
+    await stage.advance(timedelta(days=8))
+    await stage.db.write(lambda store: retention.sweep(store, stage.clock.now()))
+    assert (await parent.fetch(files["text/html"]))[0] == 404
+
+
+async def test_who_one_is_can_be_corrected(stage: Stage) -> None:
+    parent = await stage.newcomer()
+    await report(parent)
+    await parent.say("données")
+    await parent.press("Corriger ou refuser")
+    await parent.press("Corriger qui je suis")
+    await parent.press("Modifier")
+    await parent.press("Vous êtes")
+    await parent.press("Enseignant")
+    assert "C'est corrigé" in await parent.press("Envoyer")
+    person = await stage.db.read(lambda store: store.people.get(1))
+    assert (person.profile, person.academie) == (Profile.teacher, "28")
+    told = await stage.db.read(lambda store: store.reports.written_by(1)[0])
+    assert told.profile is Profile.parent, "what was told is not told anew"
+
+
+async def test_no_report_is_public_any_more_but_the_committee_keeps_them(stage: Stage) -> None:
+    parent, secretary = await stage.newcomer(), await stage.invited(Role.secretariat)
+    await report(parent)
+    await secretary.say("/modérer")
+    await secretary.press("Lire le suivant")
+    await secretary.press("Publier")
+    await report(parent)
+    await parent.say("données")
+    await parent.press("Corriger ou refuser")
+    asked = await parent.press("Ne plus publier")
+    assert "REX-2027-00001" in asked
+    assert "REX-2027-00002" in asked
+    await parent.press("Oui, ne plus rien publier")
+    one, two = await stage.db.read(lambda store: store.reports.written_by(1)[::-1])
+    assert (one.state, two.state) == (ReportState.kept, ReportState.submitted)
+    assert one.story
+    assert await stage.db.read(lambda store: store.reports.published(1)) is None
+    await secretary.say("/modérer")
+    read = await secretary.press("Lire le suivant")
+    assert "Publier" not in read.labels
+    await parent.say("données")
+    await parent.press("Corriger ou refuser")
+    assert "Rien n'a changé" in await parent.press("Ne plus publier")
+
+
+async def test_each_kind_of_unasked_message_can_be_refused(stage: Stage) -> None:
+    parent, secretary = await stage.newcomer(), await stage.invited(Role.secretariat)
+    await parent.say("données")
+    await parent.press("Corriger ou refuser")
+    await parent.press("Choisir ce que je reçois")
+    assert "les votes qui s'ouvrent" in await parent.press("Ne plus être prévenu des votes")
+    await secretary.look()
+
+    def reached(store: Store) -> tuple[list[int], list[int]]:
+        everybody = store.people.everybody()
+        return tuple(
+            sorted(store.session.scalars(store.broadcasts.unmuted(everybody, kind)))
+            for kind in (Unasked.poll, Unasked.result)
+        )  # type: ignore[return-value]
+
+    assert await stage.db.read(reached) == ([2], [1, 2])
+    await parent.press("Être de nouveau prévenu des votes")
+    assert await stage.db.read(reached) == ([1, 2], [1, 2])
