@@ -1,5 +1,8 @@
-"""Invitations: `asking` makes them, for the secretariat; `redeeming` is for whoever is invited."""
+"""Invitations. For the secretariat: `asking` for one, `making` it, `listing` those that serve.
 
-from handlers.invitations import asking, redeeming
+`redeeming` is for whoever is invited; `notices` is what who invited is told of it.
+"""
 
-__all__ = ["asking", "redeeming"]
+from handlers.invitations import asking, listing, making, notices, redeeming
+
+__all__ = ["asking", "listing", "making", "notices", "redeeming"]

@@ -3,35 +3,47 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 from urllib.parse import unquote
 
 from bot import routing
-from bot.addresses import of_page
-from bot.allowed import allows, is_user_id
-from bot.forms import Choose, Field, Form, Given, Open, Problem
+from bot.allowed import is_user_id
+from bot.entrances import on_matrix
+from bot.forms import (
+    Choose,
+    Field,
+    Find,
+    Form,
+    Given,
+    Moment,
+    Open,
+    Problem,
+    ShortText,
+)
+from bot.limiting import spend
 from bot.messages import Label, Refused, Reply, Request, Said, Words
-from bot.routing import command, form_action, secretariat
+from bot.rights import appointer, may_give
+from bot.routing import choice, form_action
+from handlers import academies
 from handlers.broadcasts.composing import Among, those_there_are
-from handlers.people import do
-from storage.broadcasts import BroadcastKind
-from storage.grants import Role
+from handlers.invitations import making
+from handlers.invitations.making import FORM, LINK
+from storage.grants import Role, scope_of_reviewer
 from storage.groups import scope_of
-from storage.people import Account, Chat, ChatState
+from storage.invitations import LONGEST, MOST_USES
+from storage.limits import INVITATIONS
+from storage.recommendations import Theme
 from storage.store import Store
 
-MATRIX = "matrix"
-LINK = "link"
-SERVES = timedelta(days=7)
-AN_HOUR = timedelta(hours=1)
-MOST_AN_HOUR = 20  # of one person
+OFFERED = ("30", "200", "1000", "5000")  # uses
+LONGEST_NUMBER = 6  # digits, with what is too much
 _LINK = re.compile(r"https://matrix\.to/#/([^/?\s]+)(?:\?\S*)?", re.IGNORECASE)
 
 
 class Invited(StrEnum):
-    """As what somebody may be invited here; the secretariat itself is invited from a shell."""
+    """As what somebody may be invited here."""
 
     contributor = "contributor"
     delegate = "delegate"
@@ -41,28 +53,45 @@ class Invited(StrEnum):
     chair = "chair"
     rapporteur = "rapporteur"
     reviewer = "reviewer"
+    theme_reviewer = "theme_reviewer"
+    academie_reviewer = "academie_reviewer"
+    secretariat = "secretariat"
+    administrator = "administrator"
 
     @property
     def role(self) -> Role | None:
         if self is Invited.contributor:
             return None
-        return Role.member if self is Invited.group_member else Role(self)
+        return NARROWED.get(self) or Role(self)
 
 
+NARROWED = {
+    Invited.group_member: Role.member,
+    Invited.theme_reviewer: Role.reviewer,
+    Invited.academie_reviewer: Role.reviewer,
+}
 SPEAKS = (Invited.delegate, Invited.substitute)
 IN_A_GROUP = (Invited.group_member, Invited.chair, Invited.rapporteur)
 
 
-def _problem(user_id: str, matrix: Mapping[str, Any]) -> str | None:
-    """Why an account cannot be written to, as the name of a message; None if it can.
+def _may_give(request: Request) -> list[Invited]:
+    """As what who asks may invite."""
+    return [one for one in Invited if one.role is None or may_give(request.roles, one.role)]
 
-    Args:
-        matrix: `ours`, our own account; `allowed`, the accounts and servers that are.
-    """
-    server = matrix["ours"].partition(":")[2]
-    if not allows(matrix["allowed"], server, user_id):
-        return "invitations.server_not_allowed"
-    return "invitations.is_preau" if user_id == matrix["ours"] else None
+
+@dataclass(frozen=True)
+class RoleToGive(Choose):
+    """One of the roles that stand under `roles` in the form's answers."""
+
+    def read(self, given: Given) -> str:
+        role = super().read(given)
+        if role not in given.answers.get("roles", self.values):
+            raise Problem("forms.choose")
+        return role
+
+    def choices(self, noun: str, given: Given) -> list[tuple[str, Label]]:
+        may = given.answers.get("roles", self.values)
+        return [one for one in super().choices(noun, given) if one[0] in may]
 
 
 def _account(typed: str) -> str:
@@ -87,7 +116,7 @@ class Whom(Field):
         typed = _account(given.text.strip())
         if not is_user_id(typed):
             raise Problem("invitations.no_matrix_id")
-        problem = _problem(typed, given.answers["matrix"])
+        problem = making.problem(typed, **given.answers["matrix"])
         if problem is not None:
             raise Problem(problem)
         return typed
@@ -99,111 +128,108 @@ class Whom(Field):
         return Words("invitations.whom_link") if answer == LINK else Said(answer)
 
 
-@command("invite", who=secretariat)
-def invite(request: Request, store: Store) -> Open:
+@dataclass(frozen=True)
+class Uses(Field):
+    """How often a code serves: one of a few numbers, or another that is typed."""
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        return OFFERED
+
+    def read(self, given: Given) -> str:
+        typed = given.value or given.text.strip().replace("\u202f", "").replace(" ", "")
+        if not (typed.isascii() and typed.isdigit() and len(typed) < LONGEST_NUMBER):
+            raise Problem("invitations.no_number", at_most=MOST_USES)
+        if not 1 <= int(typed) <= MOST_USES:
+            raise Problem("invitations.no_number", at_most=MOST_USES)
+        return typed
+
+    def choices(self, noun: str, given: Given) -> list[tuple[str, Label]]:
+        return [(one, self.show(noun, one)) for one in OFFERED]
+
+    def show(self, noun: str, answer: Any) -> Label:
+        return Words("invitations.times", {"count": int(answer)})
+
+    def counts(self, digits: str, given: Given) -> bool:
+        """One digit chooses, more are the number itself."""
+        return len(digits) == 1
+
+
+@choice("invitations.begin", who=appointer)
+def begin(request: Request, store: Store) -> Open:
     return Open(invite_form, fresh=True)
 
 
 def _begin(request: Request, store: Store, about: str) -> dict[str, Any]:
     known = those_there_are(request, store)
-    return {**known, "matrix": _matrix(request, store)}
-
-
-def _matrix(request: Request, store: Store) -> dict[str, Any] | None:
-    """Our own account there, and whom it may write to; None if Matrix is not served."""
-    settings = request.settings
-    if not settings.serves_matrix:
-        return None
-    login = store.matrix.get("login") or {"user_id": settings.matrix_user}
-    return {"ours": login["user_id"], "allowed": settings.matrix_allowed_servers}
+    roles = [str(one) for one in _may_give(request)]
+    matrix = on_matrix(request.settings, store)
+    allowed = request.settings.matrix_allowed_servers
+    served = None if matrix is None else {"ours": matrix, "allowed": allowed}
+    return {**known, "matrix": served, "roles": roles}
 
 
 def _submit(request: Request, store: Store, about: str, answers: Mapping[str, Any]) -> Reply:
-    """Make the invitation, and pass it on; nothing of it is kept if it cannot be."""
+    """Make the invitation, or have a second person agree to it; nothing is kept if it cannot be."""
     invited, whom = Invited(answers["role"]), answers["whom"] or LINK
+    spend(request, store, INVITATIONS)
     if invited is Invited.contributor and whom == LINK:
-        page = of_page(request.settings) if request.settings.web_chat else None
-        return Reply("invitations.open_to_all", page=page, choices=_onward())
-    if not store.sessions.try_again(f"invite {request.person}", MOST_AN_HOUR, AN_HOUR, request.now):
-        raise Refused("invitations.too_many", at_most=MOST_AN_HOUR, choices=[do("menu")])
-    code = _made(invited, answers, request, store)
-    until = request.now + SERVES
-    if whom == LINK:
-        link = f"{of_page(request.settings)}/#code={code}" if request.settings.web_chat else None
-        return Reply("invitations.made", code=code, link=link, until=until, choices=_onward())
-    chat = _chat(whom, request, store)
-    said = {"code": code, "met": store.deliveries.has_any(chat.id)}
-    store.deliveries.tell(chat.id, "people.invited_by", said, request.now, expires_at=until)
-    return Reply("invitations.sent", user_id=whom, until=until, choices=_onward())
-
-
-def _onward() -> list[tuple[str, Label | str]]:
-    return [do("invite", "invitations.another"), do("menu")]
-
-
-def _made(invited: Invited, answers: Mapping[str, Any], request: Request, store: Store) -> str:
-    """The code of a new invitation."""
+        until = datetime.fromisoformat(answers["until"])
+        if until <= request.now:  # it was chosen a while ago
+            change = [(form_action("change", FORM), "forms.change")]
+            raise Refused("invitations.too_late", choices=change)
+        return making.make_open(request, store, answers["place"], int(answers["uses"]), until)
     organisation, group = (one and one["id"] for one in (answers["org"], answers["group"]))
-    change = [(form_action("change", invite_form.name), "forms.change")]
-    if group is not None and int(group) not in [one.id for one in store.groups.all_open()]:
-        raise Refused("invitations.group_closed", choices=change)
-    return store.invitations.invite(
-        role=invited.role,
-        organisation_id=organisation,
-        scope=scope_of(int(group)) if group is not None else "",
-        created_by=request.person,
-        expires_at=request.now + SERVES,
-        now=request.now,
-    )
-
-
-def _chat(user_id: str, request: Request, store: Store) -> Chat:
-    """Where to write to somebody on Matrix: their chat, or one that is at the account itself.
-
-    The platform opens a room for the latter, and the chat goes on there.
-    """
-    change = [(form_action("change", invite_form.name), "forms.change")]
-    matrix = _matrix(request, store)
-    problem = "invitations.no_matrix" if matrix is None else _problem(user_id, matrix)
-    if problem is not None:
-        raise Refused(problem, choices=change)
-    account, is_new = store.people.arrive(MATRIX, user_id, request.settings.language, request.now)
-    if is_new:  # and sent nothing else before they accept
-        store.broadcasts.mute(account.person_id, BroadcastKind, request.now)
-    chat = _open_chat(account, change, store)
-    store.conversations.begin(chat, account, "", request.now)  # so that a number answers
-    return chat
-
-
-def _open_chat(account: Account, change: list[tuple[str, str]], store: Store) -> Chat:
-    known = store.people.direct_chats_of(account.id)
-    if any(one.state is ChatState.blocked for one in known):
-        raise Refused("invitations.declined_before", choices=change)
-    for one in known:
-        if one.state is ChatState.active:
-            return one
-    chat = store.people.chat(MATRIX, account.address, account_id=account.id)
-    store.people.mark_chat(chat.id, ChatState.active)
-    return chat
+    scope = scope_of_reviewer(answers["theme"], answers["academie"])
+    given = {
+        "role": invited.role and str(invited.role),
+        "organisation": organisation,
+        "scope": scope_of(int(group)) if group is not None else scope,
+        "whom": whom,
+    }
+    if invited is Invited.contributor:
+        return making.make(request, store, request.person, **given)
+    return making.give_role(request, store, **given)
 
 
 def _is(*those: Invited) -> Callable[[Mapping[str, Any]], bool]:
     return lambda answers: answers.get("role") in those
 
 
+def _is_open(answers: Mapping[str, Any]) -> bool:
+    """Whether it is a code for many."""
+    return answers.get("role") == Invited.contributor and answers.get("whom") in (None, LINK)
+
+
 invite_form = routing.form(
     Form(
-        "invite",
+        FORM,
         "invitations",
         (
-            Choose("role", Invited),
+            RoleToGive("role", Invited),
             Among("org", source="organisations", when=_is(*SPEAKS)),
             Among("group", source="groups", when=_is(*IN_A_GROUP)),
+            Choose(
+                "theme",
+                Theme,
+                labels="recommendations.theme",
+                when=_is(Invited.theme_reviewer),
+            ),
+            Find(
+                "academie",
+                search=academies.search,
+                name_of=academies.name_of,
+                explain=academies.explain,
+                when=_is(Invited.academie_reviewer),
+            ),
             Whom("whom", when=lambda answers: answers.get("matrix") is not None),
+            ShortText("place", at_most=80, when=_is_open),
+            Uses("uses", when=_is_open),
+            Moment("until", at_most=LONGEST, offered=(30, 90, 180), when=_is_open),
         ),
         submit=_submit,
         begin=_begin,
-        who=secretariat,
+        who=appointer,
         send="invitations.send",
     )
 )

@@ -3,32 +3,26 @@
 Préau itself may have written: then it is accepted, or declined, with a choice.
 """
 
-from datetime import timedelta
+from sqlalchemy import literal, select
 
 from bot import routing
+from bot.codes import typed_code
+from bot.entrances import note_redeemed
 from bot.messages import Label, Refused, Reply, Request, Words
-from bot.routing import Recipient, anyone, choice, link, notice
+from bot.rights import anyone
+from bot.routing import Recipient, choice, link, notice
 from bot.wording import group_name
 from handlers import people
 from handlers.people import do
 from storage.broadcasts import BroadcastKind
 from storage.groups import group_of
 from storage.invitations import Invitation
+from storage.limits import CODES
 from storage.people import ChatState
 from storage.store import Store
 
-WRONG_CODES = 10  # of one account, in ten minutes: codes have 75 bits
-WINDOW = timedelta(minutes=10)
-LONGEST = 50
 
-
-def _code(text: str) -> str:
-    if not 0 < len(text) <= LONGEST:
-        raise ValueError(text)
-    return text
-
-
-@notice("people.invited_by")
+@notice("people.invited_by", reserved=False)
 def invited_by(recipient: Recipient, store: Store, code: str, met: bool) -> Reply | None:
     """What the secretariat offers, as long as it serves; who never `met` us is told who we are."""
     invitation = store.invitations.waiting(code, recipient.now)
@@ -52,32 +46,39 @@ def invited_by(recipient: Recipient, store: Store, code: str, met: bool) -> Repl
     )
 
 
-@choice("invitations.accept", _code)
-@link("invitation", _code, who=anyone)
+@choice("invitations.accept", typed_code, who=anyone)
+@link("invitation", typed_code, who=anyone)
 def redeem(request: Request, store: Store, code: str) -> routing.Answer:
-    """Give this person what an invitation promises.
+    """Give this person what an invitation promises; to who is given no role, the ordinary welcome.
 
-    Whoever opens the same link again some minutes later is answered the same.
+    Whoever opens the link to a role again some minutes later is answered the same.
     """
     account, now = request.context.account_id, request.now
     once = f"account {account}"
     if store.sessions.redemption(code, once, now) is None:
         invitation = _use(code, request, store)
         if invitation is None:
-            return _wrong()
+            return _wrong(code, store)
         store.invitations.apply(invitation, request.person, now)
         _unmute(request, store)
-        if invitation.role is not None:  # it served once; others may serve the same person again
-            store.sessions.remember_redemption(code, once, account, True, now)
-    vars(request).pop("roles", None)  # they may have been looked up before
+        if invitation.role is None:
+            return people.start(request, store)
+        note_redeemed(store, invitation, request.person, request.incoming.platform, now)
+        store.sessions.remember_redemption(code, once, account, True, now)
+    request.look_again()
     return people.invited(request, store) if request.roles else people.start(request, store)
 
 
-@choice("invitations.decline", _code)
+@choice("invitations.decline", typed_code, who=anyone)
 def decline(request: Request, store: Store, code: str) -> Reply:
     """Use it up for nothing. We write here no more, unless the person does."""
-    if _use(code, request, store) is None:
-        return _wrong()
+    invitation = _use(code, request, store)
+    if invitation is None:
+        return _wrong(code, store)
+    request.note("invitations.declined", f"invitation:{invitation.id}")
+    if invitation.role is not None and invitation.created_by is not None:
+        told, maker = {"invitation": invitation.id}, select(literal(invitation.created_by))
+        store.deliveries.notify("invitations.was_declined", told, maker, request.now)
     store.people.mark_chat(request.context.chat_id, ChatState.blocked)
     return Reply("people.declined", choices=[do("privacy")])
 
@@ -85,22 +86,27 @@ def decline(request: Request, store: Store, code: str) -> Reply:
 def _use(code: str, request: Request, store: Store) -> Invitation | None:
     """The invitation of a code, which is used by that; None if it serves nobody.
 
-    Wrong codes are counted, right ones are not; what was wrong with one is not said. On the web, an
-    invitation opens a session of its own.
+    Wrong codes are counted, right ones are not. On the web, an invitation opens a session of its
+    own; one to a role is not taken where roles do not count.
     """
     incoming, now = request.incoming, request.now
-    if incoming.session_id is not None or not incoming.signed_in:
+    known = store.invitations.find(code)
+    counts = incoming.signed_in or (known is not None and known.role is None)
+    if incoming.session_id is not None or not counts:
         raise Refused("people.open_invitation", choices=[do("menu")])
-    tried = f"codes account {request.context.account_id}"
-    if store.sessions.tries(tried, WINDOW, now) >= WRONG_CODES:
+    tried = f"account {request.context.account_id}"
+    if not store.rates.peek(CODES, tried, now).is_taken:
         raise Refused("people.too_many_codes", choices=[do("menu")])
     invitation = store.invitations.redeem(code, now)
     if invitation is None:
-        store.sessions.try_again(tried, WRONG_CODES, WINDOW, now)
+        request.slow(store.rates.count(CODES, tried, now).delay)
     return invitation
 
 
-def _wrong() -> Reply:
+def _wrong(code: str, store: Store) -> Reply:
+    """What was wrong with a code is said only if that tells nothing of a role."""
+    if store.invitations.over(code):
+        return Reply("invitations.over", choices=[do("report"), do("write"), do("menu")])
     return Reply("people.wrong_code", choices=[do("write"), do("menu")])
 
 

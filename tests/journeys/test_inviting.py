@@ -14,17 +14,18 @@ from bot.messages import Incoming
 from bot.platforms.base import Call, SendFailed
 from bot.service import Service
 from bot.settings import Settings
-from handlers.invitations.asking import MOST_AN_HOUR
 from scheduled import jobs
 from storage.broadcasts import Audience, AudienceKind, BroadcastKind
 from storage.database import Database
 from storage.deliveries import Failure
 from storage.grants import Role
 from storage.invitations import Invitation
+from storage.limits import INVITATIONS
 from storage.people import Account, Chat, ChatState
+from storage.recommendations import Theme
 from storage.store import Store
 from tests.conftest import NOW
-from tests.people import Answer, Guest
+from tests.people import Answer, Guest, Someone, report
 from tests.rooms import Message, Messenger
 from tests.stage import Stage
 
@@ -86,13 +87,19 @@ class Town:
     async def invites(self, role: str, *answers: str, secretary: Guest | None = None) -> Answer:
         """The secretariat goes through all questions; what it is answered."""
         secretary = secretary or await self.stage.guest(Role.secretariat)
-        said = await secretary.say("inviter")
+        said = await begins(secretary)
         for answer in (role, *answers):
             said = await secretary.say(answer)
         if "Relisez avant d'envoyer." in said:
             said = await secretary.press("Inviter")
         await self.settle()
         return said
+
+
+async def begins(secretary: Someone) -> Answer:
+    """Ask for a new invitation, whether some serve already or not."""
+    asked = await secretary.say("inviter")
+    return await secretary.press("Faire une invitation") if "en cours" in asked else asked
 
 
 async def town_of(settings: Settings, db: Database) -> Town:
@@ -178,13 +185,6 @@ async def test_what_is_reviewed_is_what_is_made(town: Town) -> None:
     assert town.homeserver.rooms == {}
 
 
-async def test_a_contributor_needs_no_code(town: Town) -> None:
-    said = await town.invites("aucun", "un lien")
-    assert "aucune invitation n'est nécessaire" in said
-    assert "http://preau.example.org" in said
-    assert not CODE.search(said.text)
-
-
 async def test_without_matrix_only_a_code_is_made(settings: Settings, db: Database) -> None:
     town = await town_of(settings, db)
     made = await town.invites("relecture")
@@ -200,12 +200,12 @@ async def test_only_the_secretariat_invites(town: Town) -> None:
 
 async def test_nobody_invites_too_often(town: Town) -> None:
     secretary = await town.stage.guest(Role.secretariat)
-    for _ in range(MOST_AN_HOUR):
+    for _ in range(INVITATIONS.at_most or 0):
         assert CODE.search((await town.invites("relecture", "lien", secretary=secretary)).text)
         town.stage.clock.advance_to(town.stage.clock.now() + timedelta(minutes=1))
     made = await count(town, Invitation)
     said = await town.invites("relecture", "lien", secretary=secretary)
-    assert "20 invitations en une heure" in said
+    assert "Vous avez fait beaucoup d'invitations." in said
     await secretary.say("annuler")
     assert await count(town, Invitation) == made
     assert CODE.search((await town.invites("relecture", "lien")).text), "others still may"
@@ -276,8 +276,10 @@ async def test_it_is_accepted_by_its_label_whatever_was_said_since(town: Town) -
 
 
 async def test_who_declines_is_written_to_no_more(town: Town) -> None:
-    await town.invites("relecture", JEANNE)
+    secretary = await town.stage.guest(Role.secretariat)
+    await town.invites("relecture", JEANNE, secretary=secretary)
     told = await town.says("2")
+    assert "Votre invitation est refusée : relecture." in await secretary.look()
     assert "Préau ne vous écrira plus." in told.text
     assert await roles(town) == set()
     stood = len(town.room())
@@ -345,6 +347,25 @@ async def test_who_asked_for_no_broadcast_still_gets_none(town: Town) -> None:
         return len(store.broadcasts.muted_by(account.person_id))
 
     assert await town.stage.db.read(muted) == len(BroadcastKind)
+
+
+async def test_an_invitation_that_is_revoked_gives_nothing(town: Town) -> None:
+    """Whether its letter has been sent, or still waits."""
+    secretary = await town.stage.guest(Role.secretariat)
+    await town.invites("relecture", JEANNE, secretary=secretary)
+    town.homeserver.failure = SendFailed(Failure.unreachable, wait=3600)
+    await town.invites("relecture", "@other:example.org", secretary=secretary)
+    town.homeserver.failure = None
+    for _ in range(2):
+        await secretary.say("inviter")
+        await secretary.press("relecture, jusqu'au")
+        await secretary.press("Révoquer")
+        assert "elle ne sert plus" in await secretary.press("Oui, révoquer")
+    town.stage.clock.advance_to(NOW + timedelta(hours=2))
+    await town.settle()
+    assert town.room("@other:example.org") == []
+    assert "Cette invitation ne sert plus." in (await town.says("1")).text
+    assert await roles(town) == set()
 
 
 async def test_an_invitation_that_ended_is_not_sent(town: Town) -> None:
@@ -457,3 +478,44 @@ async def test_a_group_that_closed_meanwhile_has_no_role(town: Town) -> None:
 
     await town.stage.db.write(close)
     assert "Ce groupe de travail vient de fermer." in await secretary.press("Inviter")
+
+
+async def test_a_reviewer_of_a_theme_reads_no_others(town: Town) -> None:
+    made = await town.invites("relecture d'un thème", "Le réseau et le matériel", "un code")
+    found = CODE.search(made.text)
+    assert found, made.text
+    reader = await town.stage.redeems(found[0])
+    assert any("relecture (Le réseau et le matériel)" in one["text"] for one in reader.seen)
+    first, second = await town.stage.guest(), await town.stage.guest()
+    await report(first)
+    other = await report(second)
+    await town.stage.db.write(lambda store: on_another_theme(other, store))
+    assert "Un témoignage attend" in await reader.say("modérer")
+    assert "REX-2027-00001" in await reader.press("Lire le suivant")
+    assert "Aucun autre témoignage n'attend." in await reader.press("Garder pour le comité")
+    await reader.say("modérer")
+    await reader.press("Ouvrir par numéro")
+    assert "relève d'autres relecteurs" in await reader.say(other)
+    await reader.say("annuler")
+    assert "relève d'autres" not in await reader.say(other), "as anybody"
+
+
+def on_another_theme(number: str, store: Store) -> None:
+    found = store.reports.numbered(number)
+    assert found is not None
+    found.theme = Theme.governance
+
+
+async def test_only_an_administrator_invites_the_secretariat(town: Town) -> None:
+    secretary = await town.stage.guest(Role.secretariat)
+    asked = await secretary.say("inviter")
+    assert "Secrétariat du comité" not in asked.labels
+    assert "Secrétariat du comité" not in (await secretary.say("secrétaire")).text
+    administrator = await town.stage.guest(Role.administrator)
+    assert "Inviter" in "".join((await administrator.say("menu")).labels)
+    assert "Votre compte ne permet pas" in await administrator.say("sondage")
+    made = await town.invites("secrétaire", "un code", secretary=administrator)
+    found = CODE.search(made.text)
+    assert found, made.text
+    newcomer = await town.stage.redeems(found[0])
+    assert "Votre compte ne permet pas" not in await newcomer.say("sondage")
