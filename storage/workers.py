@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import queue
 import threading
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
 GROUP = 64
+LAST = 8  # more of a group, for those that go after the others
 PATIENCE = 0.05  # seconds
 
 
@@ -18,12 +19,21 @@ class Job:
 
     Args:
         loop: where its future belongs; None if a thread waits for it.
+        last: it goes after the others.
     """
 
-    def __init__(self, work: Any, item: Any, loop: asyncio.AbstractEventLoop | None) -> None:
+    def __init__(
+        self,
+        work: Any,
+        item: Any,
+        loop: asyncio.AbstractEventLoop | None,
+        *,
+        last: bool = False,
+    ) -> None:
         self.work = work
         self.item = item
         self.loop = loop
+        self.last = last
         self.future: Future[Any] | asyncio.Future[Any]
         self.future = Future() if loop is None else loop.create_future()
         self.tries = 1
@@ -41,10 +51,11 @@ class Job:
 
 
 class Workers:
-    """Some threads over one queue. They take turns, unless one is long at it.
+    """Some threads over what waits. They take turns, unless one is long at it.
 
     Two that work at once only get in each other's way; but while one waits, for a lock or in a
-    long write, others must go on.
+    long write, others must go on. What goes last has a small part of each group: however much of
+    it there is, the others wait for no more than that.
 
     Args:
         do: does a group of jobs, in order, and leaves in each its result or its error; it never
@@ -53,7 +64,9 @@ class Workers:
 
     def __init__(self, name: str, threads: int, do: Callable[[Sequence[Job]], None]) -> None:
         self._do = do
-        self._waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._first: deque[Job] = deque()
+        self._last: deque[Job] = deque()
+        self._tokens: queue.SimpleQueue[bool] = queue.SimpleQueue()  # one a job; False: end
         self._threads = [
             threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True)
             for number in range(threads)
@@ -70,7 +83,7 @@ class Workers:
         """Finish what waits, then end."""
         if self._started:
             for _ in self._threads:
-                self._waiting.put(None)
+                self._tokens.put(False)
             for thread in self._threads:
                 thread.join()
             self._started = False
@@ -78,13 +91,19 @@ class Workers:
     def submit(self, job: Job) -> None:
         if not self._started:
             raise RuntimeError("nobody works here yet, or any more")
-        self._waiting.put(job)
+        (self._last if job.last else self._first).append(job)
+        self._tokens.put(True)
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs nobody has taken yet."""
+        return len(self._first) + len(self._last)
 
     def _work(self) -> None:
-        while (job := self._waiting.get()) is not None:
+        while self._tokens.get():
             in_turn = self._turn.acquire(timeout=PATIENCE)
             try:
-                group = [job, *self._others_waiting()]
+                group = list(self._group())
                 waited_for = [one for one in group if not one.future.cancelled()]
                 if waited_for:
                     self._do(waited_for)
@@ -93,17 +112,30 @@ class Workers:
                     self._turn.release()
             _tell(group)
 
-    def _others_waiting(self) -> Iterator[Job]:
-        """Take what else waits, to be done at once."""
-        for _ in range(GROUP - 1):
+    def _group(self) -> Iterator[Job]:
+        """Take what waits, to be done at once; there is a token in hand for one job."""
+        first = last = 0
+        while True:
+            queues = [self._first] * (first < GROUP) + [self._last] * (last < LAST)
+            job = _taken(queues)
+            if job is None:  # what else waits has no place in this group
+                self._tokens.put(True)
+                return
+            first, last = first + (not job.last), last + job.last
+            yield job
             try:
-                job = self._waiting.get_nowait()
+                if not self._tokens.get_nowait():
+                    self._tokens.put(False)  # for another thread
+                    return
             except queue.Empty:
                 return
-            if job is None:
-                self._waiting.put(None)  # for another thread
-                return
-            yield job
+
+
+def _taken(queues: Sequence[deque[Job]]) -> Job | None:
+    for one in queues:
+        with contextlib.suppress(IndexError):  # it is empty, or another thread was quicker
+            return one.popleft()
+    return None
 
 
 def _tell(group: Sequence[Job]) -> None:

@@ -1,0 +1,53 @@
+"""How often something may be done, and who may do less for a while."""
+
+from storage.limits.newcomers import NEW_FOR, Newcomers
+from storage.limits.rates import (
+    ASKING,
+    CODES,
+    CODES_HERE,
+    DATA_REQUESTS,
+    INVITATIONS,
+    JOINING,
+    LETTERS,
+    LIMITS,
+    LINKING,
+    MESSAGES,
+    NEWCOMERS,
+    REPORTS,
+    SESSIONS,
+    UPLOADED,
+    UPLOADS,
+    Limit,
+    Rates,
+    Throttle,
+    Verdict,
+)
+from storage.limits.restrictions import Restricted, Restriction, RestrictionKind, Restrictions
+
+__all__ = [
+    "ASKING",
+    "CODES",
+    "CODES_HERE",
+    "DATA_REQUESTS",
+    "INVITATIONS",
+    "JOINING",
+    "LETTERS",
+    "LIMITS",
+    "LINKING",
+    "MESSAGES",
+    "NEWCOMERS",
+    "NEW_FOR",
+    "REPORTS",
+    "SESSIONS",
+    "UPLOADED",
+    "UPLOADS",
+    "Limit",
+    "Newcomers",
+    "Rates",
+    "Restricted",
+    "Restriction",
+    "RestrictionKind",
+    "Restrictions",
+    "Throttle",
+    "Verdict",
+]
