@@ -1,5 +1,6 @@
 """What the database files hold in clear: no name, address, draft or unpublished text."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -20,6 +21,8 @@ SECRETS = (
     "raison-intime",
     "message-intime",
     "reponse-intime",
+    "demande-intime",
+    "Dupontel",
 )
 
 
@@ -61,6 +64,17 @@ async def scenario(stage: Stage) -> list[str]:
     await secretary.say("reponse-intime")
     await secretary.press("Envoyer la réponse")
     await parent.look()
+    await parent.say("données")
+    await parent.press("Corriger ou refuser")
+    await parent.press("Faire une demande")
+    await parent.press("Corriger une donnée")
+    await parent.say("demande-intime de Mme Dupontel")
+    await parent.press("Envoyer")
+    await secretary.look()
+    await secretary.press("Lire la demande")
+    await parent.say("données")
+    await parent.press("Recevoir une copie")
+    await stage.advance(timedelta(seconds=1))
     addresses = await stage.db.read(
         lambda store: [
             account.address for person in (1, 2) for account in store.people.accounts_of(person)
@@ -73,13 +87,29 @@ async def test_raw_files_hold_nothing_in_clear(
     stage: Stage, settings: Settings, tmp_path: Path
 ) -> None:
     secrets = await scenario(stage)
-    if settings.database_url.startswith("sqlite"):
-        raw = b"".join(path.read_bytes() for path in tmp_path.glob("preau.db*"))
-    else:
-        raw = _dump(settings.database_url)
+    raw = _raw(settings, tmp_path)
     assert len(raw) > 10_000
     found = [secret for secret in secrets if secret.encode() in raw]
     assert found == []
+
+
+async def test_a_publication_that_is_undone_leaves_the_files(
+    stage: Stage, settings: Settings, tmp_path: Path
+) -> None:
+    parent, secretary = await stage.newcomer(), await stage.invited(Role.secretariat)
+    await report(parent, "Un girafon est venu toute la semaine avec les tablettes. " * 2)
+    await secretary.say("modérer")
+    for label in ("Lire le suivant", "Publier"):
+        await secretary.press(label)
+    assert b"girafon" in _raw(settings, tmp_path)
+    await secretary.press("Annuler ma décision")
+    assert b"girafon" not in _raw(settings, tmp_path)
+
+
+def _raw(settings: Settings, folder: Path) -> bytes:
+    if settings.database_url.startswith("sqlite"):
+        return b"".join(path.read_bytes() for path in folder.glob("preau.db*"))
+    return _dump(settings.database_url)
 
 
 def _dump(url: str) -> bytes:
