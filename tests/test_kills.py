@@ -48,13 +48,7 @@ def check_telegram(tally: counting.Tally) -> None:
 
 
 @pytest.mark.servers
-async def test_nothing_is_lost_on_telegram_with_sqlite(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'preau.db'}"
-    check_telegram(await on_telegram(url, kills=3, seed=3, people=12, rounds=1))
-
-
-@pytest.mark.servers
-async def test_nothing_is_lost_on_telegram_with_postgresql(postgresql_server: str) -> None:
+async def test_nothing_is_lost_on_telegram(postgresql_server: str) -> None:
     with database(postgresql_server) as url:
         check_telegram(await on_telegram(url, kills=3, seed=4, people=12, rounds=1))
 
@@ -77,11 +71,5 @@ async def few_kills_on_matrix(url: str, seed: int) -> OnMatrix:
 
 
 @pytest.mark.servers
-async def test_nothing_is_lost_on_matrix_with_sqlite(tmp_path: Path) -> None:
+async def test_nothing_is_lost_on_matrix(tmp_path: Path) -> None:
     check_matrix(await few_kills_on_matrix(f"sqlite:///{tmp_path / 'preau.db'}", seed=20))
-
-
-@pytest.mark.servers
-async def test_nothing_is_lost_on_matrix_with_postgresql(postgresql_server: str) -> None:
-    with database(postgresql_server) as url:
-        check_matrix(await few_kills_on_matrix(url, seed=45))
