@@ -41,12 +41,12 @@ class Size:
     writers: int = 40
     readers: int = 40
     rooms: int = 200
-    broadcasts: int = 5
+    broadcasts: int = 15
     polls: int = 10
 
 
-QUICK = Size(writers=20, readers=20, rooms=60)
-ROUNDS = 5  # of Préau and the bare bot in turns: a machine's speed drifts
+QUICK = Size(writers=20, readers=20, rooms=60, broadcasts=5)
+ROUNDS = 3  # of Préau and the bare bot in turns: a machine's speed drifts
 VOTINGS = 3  # the same, of votes
 MANNERS = ("sequential", "concurrent", "listening")
 
