@@ -18,6 +18,7 @@ import structlog
 import typer
 
 from bot.addresses import check_free, is_loopback_host, on_network, on_this_machine
+from bot.backing_up import backup
 from bot.cli import (
     FAILED,
     MISUSED,
@@ -31,21 +32,26 @@ from bot.cli import (
     reached,
 )
 from bot.clock import Clock
+from bot.documenting import documents
+from bot.importing import exports, imports
 from bot.inviting import invite
 from bot.platforms.base import Platform, PlatformRefused
 from bot.platforms.web.demo import Demo
 from bot.platforms.web.health import prove_write
 from bot.platforms.web.platform import WebChat
+from bot.restoring import restore
+from bot.rotating import rotate_key
 from bot.service import Service
 from bot.settings import Settings, load
+from bot.sweeping import retention
+from bot.verifying import verify
 from storage import migrate as migrations
 from storage.database import Database, NotMigrated
 
 if TYPE_CHECKING:  # each loads a library of its own, which only some need
-    from aiohttp import web
-
     from bot.platforms.matrix.platform import Matrix
     from bot.platforms.telegram.platform import Telegram
+    from bot.platforms.web.routes import WebRoute
 
     Called = Telegram | Matrix
 
@@ -195,7 +201,7 @@ def _called(settings: Settings, database: Database, clock: Clock) -> "list[Calle
     return called
 
 
-def _routes(called: "Sequence[Called]") -> "list[web.RouteDef]":
+def _routes(called: "Sequence[Called]") -> "list[WebRoute]":
     """What platforms post to, on our own HTTP server."""
     return [route for platform in called for route in platform.routes()]
 
@@ -294,6 +300,14 @@ def migrate() -> None:
 
 
 app.command()(invite)
+app.command()(backup)
+app.command()(restore)
+app.command()(rotate_key)
+app.add_typer(imports, name="import")
+app.add_typer(exports, name="export")
+app.command()(verify)
+app.command()(retention)
+app.command()(documents)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 import errno
 import ipaddress
 import socket
+from typing import Any
 
 from bot.settings import Settings
 
@@ -18,6 +19,12 @@ class NotFree(Exception):
 def of_page(settings: Settings) -> str:
     """The address at which people reach the web chat."""
     return settings.public_url or on_network(settings.web_host, settings.web_port)
+
+
+def where_roles_count(settings: Settings) -> dict[str, Any]:
+    """The places where members act, as messages name them: Matrix, and the address of the page."""
+    page = of_page(settings) if settings.web_chat else None
+    return {"matrix": settings.serves_matrix, "page": page}
 
 
 def is_loopback_host(host: str) -> bool:

@@ -1,10 +1,10 @@
 """What is said among others, in a group: little is done there, and nothing private is said."""
 
-import re
 from collections import deque
 from datetime import datetime, timedelta
 
 from bot import routing
+from bot.codes import invitations_in, linkings_in
 from bot.messages import Label, Refused, Reply, Request
 from bot.routing import CHOICES, COMMANDS, OPENS_PRIVATELY, Route
 from storage.store import Store
@@ -13,8 +13,6 @@ GREETING = "people.in_group"
 MINUTE = timedelta(minutes=1)
 MOST_A_MINUTE = 8  # said to a group because somebody typed something; it takes twenty in all
 MOST_GROUPS = 1000
-MOST_CODES = 20  # of one message
-CODE = re.compile(r"\b(?:[A-Z0-9]{4}-){3}[A-Z0-9]{4}\b", re.IGNORECASE)  # of an invitation
 
 
 class Restraint:
@@ -54,6 +52,8 @@ def among(request: Request, store: Store) -> list[Reply]:
     burnt = burn_codes(request.text, store, request.now)
     if burnt is not None:
         return [burnt]
+    if incoming.overheard:
+        return []
     chosen = incoming.choice if incoming.choice is not None else _numbered(request, store)
     if chosen is not None:
         return [to_one(reply) for reply in _chosen(chosen, request, store)]
@@ -66,9 +66,12 @@ def among(request: Request, store: Store) -> list[Reply]:
 
 
 def burn_codes(text: str, store: Store, now: datetime) -> Reply | None:
-    """Revoke the invitations whose codes everybody has read; None if there are none that serve."""
-    burnt = [store.invitations.revoke(code, now) for code in CODE.findall(text)[:MOST_CODES]]
-    return Reply("people.code_burnt", to_all=True) if any(burnt) else None
+    """Have the codes serve nobody that everybody has read; None if there are none that serve."""
+    burnt = [store.invitations.revoke(code, now) for code in invitations_in(text)]
+    if any(burnt):
+        return Reply("people.code_burnt", to_all=True)
+    linked = [store.linking.burn(code, now) for code in linkings_in(text)]
+    return Reply("linking.code_burnt", to_all=True) if any(linked) else None
 
 
 def hello() -> Reply:

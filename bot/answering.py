@@ -75,12 +75,12 @@ class Answering:
         return answer
 
     def to_strangers(
-        self, reply: Reply, incoming: Incoming, chat_id: int, updates: Sequence[Applied]
+        self, reply: Reply | None, incoming: Incoming, chat_id: int, updates: Sequence[Applied]
     ) -> Answer:
-        """What a group is told because of somebody whom we do not know."""
+        """What a group is told, if anything, because of somebody whom we do not know."""
         answer = Answer(incoming, chat_id, updates, None, outcome=Outcome(Seen.new, stranger=True))
         is_said = incoming.choice is None and incoming.withdraws is None
-        if is_said and self.allows(incoming, reply, incoming.received_at):
+        if reply is not None and is_said and self.allows(incoming, reply, incoming.received_at):
             body = render(reply, texts_for(self.settings.language, self.settings.zone))
             answer.outgoing.append(Outgoing(body))
         return answer

@@ -120,7 +120,7 @@ def log_to_stderr(least: int = logging.INFO) -> None:
 def reached(settings: Settings) -> Iterator[Database]:
     """The database as it is, closed afterwards."""
     try:
-        database = Database(settings.database_url, settings.secrets())
+        database = Database(settings.database_url, settings.secrets(), settings.secrets)
     except OSError as error:
         raise Failed(f"PREAU_DATABASE_URL: {error.strerror}: {error.filename}") from None
     try:

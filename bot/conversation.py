@@ -13,6 +13,7 @@ from bot.forms.filling import LONGEST_NAME, SHORTEST_PART, Filling
 from bot.markup import beginning, clean
 from bot.messages import Label, Refused, Reply, Request, Said, Words
 from bot.rendering import texts_for, title
+from bot.restricting import check_act, check_ban
 from bot.routing import FORMS, form_action
 from bot.texts import LANGUAGES, normalise
 from storage.conversations import UNSENT, Context
@@ -91,6 +92,7 @@ def _edited(message: str, request: Request, store: Store) -> routing.Answer:
 
     Matrix does not say in which thread it stands, so that its form may be open in another.
     """
+    check_ban(request, store)
     drafts = [draft.form for draft in store.conversations.drafts_of(request.person)]
     for key in sorted(drafts, key=lambda one: one != request.context.form):
         filling = Filling.open_in(request, store, key)
@@ -241,11 +243,12 @@ def _answer(command: str | None, request: Request, store: Store) -> routing.Answ
     if filling is None:  # its draft went meanwhile, or its form is no longer known
         request.context.form = None
         return _unasked(request, store)
-    if not filling.form.who(request):  # a role has ended: the draft waits
+    try:
+        check_act("", filling.form.noun, request, store)
+        filling.form.who.check(request)
+    except Refused as refused:  # a role has ended, or it is banned: the draft waits
         request.context.form = None
-        if command is not None:
-            return routing.obey(command, request, store)
-        return Reply("people.not_allowed", choices=[("people.menu", "people.see_menu")])
+        return refused.reply if command is None else routing.obey(command, request, store)
     if request.files or request.incoming.problem:
         problem = filling.take_files()
         if not request.text:
@@ -295,6 +298,7 @@ def _unasked(request: Request, store: Store) -> routing.Answer:
 
 def _stray_file(request: Request, store: Store) -> routing.Answer:
     """A file that no form asked for is not kept; what was said with it is."""
+    check_ban(request, store)
     stray = "people.stray_voice" if request.incoming.voices else "people.stray_photo"
     name, about = request.incoming.problem or stray, request.incoming.about
     if not request.text:
@@ -355,6 +359,7 @@ def _numbered(request: Request, store: Store) -> routing.Answer:
 
 def _stray(request: Request, store: Store) -> Reply:
     """What is said outside any form is kept, after what was kept before, and offered on."""
+    check_ban(request, store)
     said, before = clean(request.incoming.text or ""), request.context.kept
     if not said:
         return Reply("people.empty")

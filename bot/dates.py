@@ -67,7 +67,8 @@ _EVENING = ("ce soir", "tonight", "this evening")
 _NUMBERS = {"un": 1, "une": 1, "a": 1, "an": 1, "one": 1, "deux": 2, "two": 2, "trois": 3,
             "three": 3, "quatre": 4, "four": 4, "cinq": 5, "five": 5, "six": 6}  # fmt: skip
 _YEARS = range(1900, 3000)
-_FILLERS = {"le", "la", "a", "au", "the", "at", "on", "of", "de", "du", "ce", "this", "pour", "by"}
+_FILLERS = {"le", "la", "a", "au", "the", "at", "on", "of", "de", "du", "ce", "this", "pour", "by",
+            "jusque", "jusqu'a", "jusqu'au", "until", "till"}  # fmt: skip
 
 
 def _any(words: object) -> str:

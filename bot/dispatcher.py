@@ -1,11 +1,10 @@
 """One update, one transaction: recorded, applied in a savepoint, answered, committed."""
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.exc import OperationalError
@@ -16,31 +15,25 @@ from bot.answering import Answer, Answering
 from bot.attachments import FileKind
 from bot.clock import Clock
 from bot.conversation import chosen_in, converse, problem_with
+from bot.limiting import measured, newcomers, seconds, spend_files, too_many, too_many_files
 from bot.messages import Incoming, Refused, Reply, Request
 from bot.platforms.base import Outcome, Platform
 from bot.references import new_reference
 from bot.routing import FORMS, act_together
 from bot.settings import Settings
 from bot.texts import LANGUAGES
+from bot.turns import Turns
 from storage.conversations import Applied, Context, Place, Seen
 from storage.database import Database, Unavailable
 from storage.deliveries import Born, Failure
+from storage.limits import MESSAGES
 from storage.people import ChatKind, ChatState
 from storage.store import Store
 
 log = structlog.get_logger()
 
-AT_MOST_A_MINUTE = 60
-RETRY_AFTER = 15  # seconds
+SOME, MANY = 16, 64  # writes that wait before newcomers go last: words, and light presses
 LONGEST_IN_HAND = 30.0  # seconds for which closings wait
-
-
-@dataclass
-class _Turn:
-    """Updates of one chat wait for each other."""
-
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    users: int = 0
 
 
 class Dispatcher:
@@ -68,7 +61,7 @@ class Dispatcher:
         self.handed = handed
         self.answering = Answering(settings, platforms)
         self._in_hand: dict[object, tuple[datetime, float]] = {}
-        self._turns: dict[tuple[str, str], _Turn] = {}
+        self._turns = Turns()
 
     async def receive(self, incoming: Incoming) -> Outcome:
         """Apply one update; when this returns, it is committed with its answer.
@@ -79,11 +72,14 @@ class Dispatcher:
         Raises:
             Unavailable: the database is away; nothing was applied, and it may be sent again.
         """
+        refused = self._refused(incoming)
+        if refused is not None:
+            return refused
         with self.in_hand(incoming.received_at):
-            async with self._turn(incoming.platform, incoming.chat):
-                outcome = await self._apply(incoming)
+            async with self._turns.take(incoming.platform, incoming.chat):
+                outcome = self._slowed(incoming, await self._apply(incoming))
         if outcome.born:
-            self.handed(outcome.born)
+            self.handed([replace(one, last=outcome.newcomer) for one in outcome.born])
         if outcome.queued:
             self.woken()
         if outcome.events and outcome.chat_id is not None:
@@ -144,7 +140,7 @@ class Dispatcher:
                 do(store)
                 store.conversations.record([update])
 
-        async with self._turn(platform, chat):
+        async with self._turns.take(platform, chat):
             await self.database.write(apply)
 
     @contextmanager
@@ -157,18 +153,49 @@ class Dispatcher:
         finally:
             del self._in_hand[token]
 
-    @asynccontextmanager
-    async def _turn(self, platform: str, chat: str) -> AsyncIterator[None]:
-        """Updates of one chat wait for each other."""
-        turn = self._turns.setdefault((platform, chat), _Turn())
-        turn.users += 1
-        try:
-            async with turn.lock:
-                yield
-        finally:
-            turn.users -= 1
-            if not turn.users:
-                del self._turns[platform, chat]
+    def _refused(self, incoming: Incoming) -> Outcome | None:
+        """Refuse at once who was refused before in this minute, or has too much waiting."""
+        if incoming.opens:
+            return None
+        now = self.clock.now()
+        until = self._turns.refused_until(incoming, now)
+        is_full = self._turns.is_full(incoming.platform, incoming.chat) and not incoming.in_group
+        if until is None and not is_full:
+            return None
+        until = until or now + MESSAGES.window
+        told = not self._turns.refuse(incoming, until)
+        return Outcome(Seen.new, wait=seconds(until, now), told=told)
+
+    def _slowed(self, incoming: Incoming, outcome: Outcome) -> Outcome:
+        """Have a chat rest after what was done there; what is refused is refused for a while."""
+        rest = outcome.rest
+        if outcome.wait:
+            until = self.clock.now() + timedelta(seconds=outcome.wait)
+            return replace(outcome, told=not self._turns.refuse(incoming, until))
+        if outcome.begun:
+            rest = max(rest, self._turns.arrived(incoming.platform, self.clock.now()))
+        if not incoming.in_group:  # others speak there
+            self._turns.rest(incoming.platform, incoming.chat, rest)
+        return outcome
+
+    async def waits(self, incoming: Incoming) -> bool:
+        """Whether an update would not be applied soon: its chat rests, or it goes after others."""
+        if not incoming.in_group and self._turns.is_resting(incoming.platform, incoming.chat):
+            return True
+        return await self._goes_last(incoming)
+
+    async def _goes_last(self, incoming: Incoming) -> bool:
+        """Whether it is of somebody new, and much waits."""
+        some = MANY if incoming.choice is not None else SOME
+        if self.database.waiting <= some:
+            return False
+        known = await self.database.read_with_others(self._known, incoming)
+        return not known
+
+    def _known(self, store: Store, incomings: list[Incoming]) -> list[bool]:
+        whom = [(one.platform, one.sender) for one in incomings]
+        known = store.newcomers.known(whom, self.clock.now())
+        return [one in known for one in whom]
 
     async def wants(self, incoming: Incoming, kind: FileKind, others: int = 0) -> Outcome | None:
         """Whether a file is worth looking at: None if so, else what to answer.
@@ -185,14 +212,20 @@ class Dispatcher:
                 return Outcome(seen)
             place, now = _place(incoming), self.clock.now()
             context = store.conversations.find([place], now, lock=False).get(place)
-            if context is not None and context.recent >= AT_MOST_A_MINUTE:
-                return Outcome(Seen.new, wait=RETRY_AFTER)
+            if context is not None and not MESSAGES.takes(context.recent + 1):
+                return too_many(context, now)
             problem = problem_with(kind, context.form if context else None)
             if problem is not None:
                 return Outcome(Seen.new, problem=problem)
-            return _full(store, context, others) if context else None
+            if context is None:
+                return None
+            return _full(store, context, others) or too_many_files(store, context, now)
 
-        async with self._turn(incoming.platform, incoming.chat):  # which may open a form
+        now = self.clock.now()
+        until = self._turns.refused_until(incoming, now)
+        if until is not None:
+            return Outcome(Seen.new, wait=seconds(until, now), told=True)
+        async with self._turns.take(incoming.platform, incoming.chat):  # which may open a form
             return await self.database.read(look)
 
     def settled_until(self) -> datetime:
@@ -203,7 +236,8 @@ class Dispatcher:
 
     async def _apply(self, incoming: Incoming) -> Outcome:
         try:
-            return await self.database.write_with_others(self.apply_all, incoming)
+            last = await self._goes_last(incoming)
+            return await self.database.write_with_others(self.apply_all, incoming, last=last)
         except Unavailable:
             raise
         except Exception:
@@ -246,18 +280,22 @@ class Dispatcher:
                 done.append(Outcome(parts[0][1]))
             elif context is None:
                 done.append(self._to_strangers(store, incoming, fresh))
-            elif context.recent >= AT_MOST_A_MINUTE and not incoming.opens:
-                done.append(Outcome(Seen.new, wait=RETRY_AFTER))
+            elif not MESSAGES.takes(context.recent + 1) and not incoming.opens:
+                done.append(too_many(context, now))
             else:
                 self._revive(store, context)
                 request = self._request(store, incoming, context, now)
                 asked.append((len(done), request, fresh))
                 done.append(None)
+        called = [one for _, one, _ in asked if not self._keeps_page(one.incoming)]
+        new = newcomers(store, [one.context for one in called], now)
         together = self._together(store, [request for _, request, _ in asked])
         for position, request, fresh in asked:
             reply = together.get(request)
             replies = [reply] if reply is not None else self._replies(store, request)
-            done[position] = self.answering.worded(store, request, replies, fresh)
+            answer = self.answering.worded(store, request, replies, fresh)
+            answer.outcome = measured(answer.outcome, request, new)
+            done[position] = answer
         self.answering.keep(store, [one for one in done if isinstance(one, Answer)], now)
         return [one.outcome if isinstance(one, Answer) else one for one in done if one is not None]
 
@@ -266,7 +304,8 @@ class Dispatcher:
         chat = store.people.chat(incoming.platform, incoming.chat, ChatKind.group)
         if chat.state is not ChatState.active:
             store.people.mark_chat(chat.id, ChatState.active)
-        reply = burn_codes(incoming.text or "", store, self.clock.now()) or hello()
+        burnt = burn_codes(incoming.text or "", store, self.clock.now())
+        reply = burnt if burnt is not None or incoming.overheard else hello()
         return self.answering.to_strangers(reply, incoming, chat.id, updates)
 
     def _request(
@@ -275,6 +314,9 @@ class Dispatcher:
         platform = self.platforms[incoming.platform]
         stay = platform.shows_buttons and not platform.keeps_page
         return Request(incoming, context, now, self.settings, store, buttons_stay=stay)
+
+    def _keeps_page(self, incoming: Incoming) -> bool:
+        return self.platforms[incoming.platform].keeps_page
 
     def _together(self, store: Store, requests: Sequence[Request]) -> dict[Request, Reply]:
         """What can be done at once for several; the others, and all if it fails, one by one."""
@@ -303,22 +345,28 @@ class Dispatcher:
         for place, incoming in zip(places, incomings, strict=True):
             if place not in found and incoming.session_id is None:
                 begin = self._begin_among if incoming.in_group else self._begin
-                begin(store, place, now, incoming.language)
+                begun = begin(store, place, now, incoming.language)
                 found |= store.conversations.find([place], now)
+                if place in found:
+                    found[place].begun = begun
         return [found.get(place) for place in places]
 
     def _begin(
         self, store: Store, place: Place, now: datetime, language: str | None = None
-    ) -> None:
-        """On first contact people are spoken to in the language of their device, if it is ours."""
+    ) -> bool:
+        """Begin a conversation; whether it is the first one of an account.
+
+        On first contact people are spoken to in the language of their device, if it is ours.
+        """
         ours = language if language in LANGUAGES else self.settings.language
-        account, _ = store.people.arrive(place.platform, place.sender, ours, now)
+        account, is_new = store.people.arrive(place.platform, place.sender, ours, now)
         chat = store.people.chat(place.platform, place.chat, account_id=account.id)
         store.conversations.begin(chat, account, place.thread, now)
+        return is_new
 
     def _begin_among(
         self, store: Store, place: Place, now: datetime, _language: str | None = None
-    ) -> None:
+    ) -> bool:
         """Of people met in a group, nothing is kept before they talk to us."""
         chat = store.people.chat(place.platform, place.chat, ChatKind.group)
         if chat.state is not ChatState.active:  # it was left, and somebody speaks to us there
@@ -326,6 +374,7 @@ class Dispatcher:
         account = store.people.account(place.platform, place.sender)
         if account is not None:
             store.conversations.begin(chat, account, place.thread, now)
+        return False
 
     def _revive(self, store: Store, context: Context) -> None:
         """Who speaks in a chat that was given up can be written to again."""
@@ -338,6 +387,7 @@ class Dispatcher:
         before = (context.form, list(context.awaiting), context.kept, context.kept_in)
         try:
             with store.savepoint():
+                spend_files(request, store)
                 files = [(photo, "image/jpeg") for photo in incoming.photos]
                 files += [(document, pdf.MEDIA_TYPE) for document in incoming.documents]
                 files += [(one, voice.MEDIA_TYPE) for one in incoming.voices]

@@ -24,6 +24,7 @@ from bot.platforms.seen import Seen
 from bot.settings import Settings, SettingsRefused, load_what_can_be
 from storage import migrate
 from storage.database import NotMigrated
+from storage.erasures import FILE, ErasureList
 from storage.keys import KeyRefused, Keyring, WrappedKey
 from storage.store import Store
 
@@ -54,6 +55,7 @@ def examine() -> Findings:
     problems += _problems_of_folders(settings)
     if "database_url" not in refused:
         problems += _problems_of_database(settings)
+        problems += _problems_of_erasures(settings)
     serving = False
     if not refused.keys() & {"web_host", "web_port"}:
         try:
@@ -131,6 +133,27 @@ def _problems_of_database(settings: Settings) -> list[str]:
                 problems.append(why_not_opened(NotMigrated()))
     except NOT_OPENED as error:
         problems.append(why_not_opened(error))
+    return problems
+
+
+def _problems_of_erasures(settings: Settings) -> list[str]:
+    """What keeps the list of erasures, which a restore goes by, from being whole."""
+    file = ErasureList(settings.data_dir / FILE)
+    try:
+        listed = file.read() if file.path.exists() else {}
+    except OSError as error:
+        return [f"PREAU_DATA_DIR: {file.path} cannot be read: {error.strerror}"]
+    problems = []
+    if file.path.exists() and not os.access(file.path, os.W_OK):
+        problems.append(f"PREAU_DATA_DIR: {file.path} cannot be written to")
+
+    def missing(store: Store) -> int:
+        return sum(one.mark not in listed for one in store.erasures.all())
+
+    if lacking := _found(settings, missing, 0):
+        problems.append(
+            f"PREAU_DATA_DIR: {file.path} lacks {lacking} erasures: `preau run` adds them"
+        )
     return problems
 
 

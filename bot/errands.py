@@ -22,6 +22,7 @@ class Errand:
         person_id: to whom it is addressed, if not to the chat itself.
         order: in which it was given.
         noted: it stands in the database that the platform is being called for it.
+        last: it goes after what others are answered.
         made_at: when it was made, in the seconds of `time.monotonic`.
     """
 
@@ -34,6 +35,7 @@ class Errand:
     expires_at: datetime | None = None
     order: int = 0
     noted: bool = False
+    last: bool = False
     made_at: float = field(default_factory=time.monotonic)
 
     def __lt__(self, other: "Errand") -> bool:
@@ -80,7 +82,8 @@ def replies(born: Sequence[Born]) -> list[Errand]:
         call = _call(one.address, one.thread, one.in_group, one.outgoing)
         silent = sounding.get(one.chat_id) != one.delivery_id
         call = replace(call, silent=silent and _is_new(one.outgoing))
-        made.append(Errand(one.delivery_id, one.chat_id, None, Kind.reply, call))
+        errand = Errand(one.delivery_id, one.chat_id, None, Kind.reply, call, last=one.last)
+        made.append(errand)
     return made
 
 

@@ -6,9 +6,10 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from bot.settings import Settings
+from bot.settings import Channels, Settings
 from storage.conversations import Context
 from storage.grants import Role
+from storage.groups import Belonging
 from storage.people import ChatKind
 from storage.store import Store
 
@@ -24,6 +25,7 @@ class Incoming:
         update_id: unique on its platform.
         received_at: when it reached us; what counts at a closing.
         in_group: it was said in a group, among others.
+        overheard: there, not to us: only codes that stand in it are heard.
         said_as: the platform's own id of the message in which it was said.
         replied: the message it was a reply to, if that one was ours.
         under: in a thread, the message under which it was said, if that one was ours.
@@ -57,6 +59,7 @@ class Incoming:
     received_at: datetime
     thread: str = ""
     in_group: bool = False
+    overheard: bool = False
     said_as: str | None = None
     replied: str | None = None
     under: str | None = None
@@ -243,18 +246,24 @@ class Request:
         *,
         buttons_stay: bool = False,
     ) -> None:
-        self.incoming = incoming
+        counts = settings.counts_roles_on(incoming.platform)
+        self.incoming = incoming if counts else replace(incoming, signed_in=False)
         self.context = context
         self.now = now
         self.zone = settings.zone
         self.settings = settings
         self.buttons_stay = buttons_stay
         self.files: tuple[int, ...] = ()
+        self.rest = 0.0
         self._store = store
 
     @property
     def person(self) -> int:
         return self.context.person_id
+
+    def slow(self, seconds: float) -> None:
+        """Have what comes next in this chat wait for so many seconds at least."""
+        self.rest = max(self.rest, seconds)
 
     @property
     def in_group(self) -> bool:
@@ -264,11 +273,34 @@ class Request:
     def text(self) -> str:
         return (self.incoming.text or "").strip()
 
-    @cached_property
+    def note(self, act: str, about: str = "", details: Mapping[str, Any] | None = None) -> None:
+        """Note in the audit log what this person does; see `Audit.add`."""
+        platform = self.incoming.platform
+        self._store.audit.add(
+            act, self.now, by=self.person, via=platform, about=about, details=details
+        )
+
+    @property
     def roles(self) -> frozenset[Role]:
         """The roles that count here and now: none where the person is not signed in."""
-        if not self.incoming.signed_in:
-            return frozenset()
-        granted = self._store.grants.roles_of(self.person, self.now)
-        mandates = self._store.organisations.mandates_of(self.person, self.now)
-        return granted | {Role(mandate.kind) for mandate in mandates}
+        return self.held if self.incoming.signed_in else frozenset()
+
+    @cached_property
+    def held(self) -> frozenset[Role]:
+        """The roles that the person has, wherever they count."""
+        return self._store.roles_of(self.person, self.now)
+
+    def look_again(self) -> None:
+        """Forget which roles were found: others were given, or taken, since."""
+        vars(self).pop("held", None)
+
+    @property
+    def belongs(self) -> bool:
+        """Whether the person is one of the committee, by a role or by a working group."""
+        standing = self._store.groups.of_person(self.person)
+        return bool(self.held) or Belonging.member in standing.values()
+
+    @property
+    def confidential(self) -> bool:
+        """Whether the committee's own matters may be said here: where not, see `Channels`."""
+        return self.incoming.signed_in or self.settings.channels is Channels.open

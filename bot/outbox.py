@@ -23,6 +23,7 @@ BACK = 2.0  # seconds that it may take until that is claimed
 SHORTEST_PAUSE = 1.0  # seconds
 AFTER_OTHERS = 1.0  # seconds that a chat for which nobody answered waits longer than others
 GRACE = 4.0  # seconds for the calls in flight, at the end
+LAST_RANK = 0.5  # behind others of a kind
 LAST = 1.0  # seconds then to note which were not made
 
 
@@ -199,7 +200,8 @@ class Outbox:
         if at > now:
             heappush(self._later, (at, errand.order, lane.turn, chat_id))
         elif errand.kind is not Kind.broadcast or errand.noted:
-            heappush(self._ready, (rank_of(errand.kind), errand.order, lane.turn, chat_id))
+            rank = rank_of(errand.kind) + LAST_RANK * errand.last
+            heappush(self._ready, (rank, errand.order, lane.turn, chat_id))
         elif errand not in self._ahead:
             heappush(self._unnoted, (0, errand.order, lane.turn, chat_id))
 

@@ -5,7 +5,7 @@ checked at every use, never by hiding a button.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
@@ -13,16 +13,17 @@ from functools import cache
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from bot.codes import code_in, only_code
+from bot.codes import code_in, linking_in, only_code
 from bot.forms import Form, Open
 from bot.messages import LONGEST_ACTION, Refused, Reply, Request
+from bot.restricting import check_act, check_ban, check_command
+from bot.rights import Right
 from bot.texts import LANGUAGES, Texts, normalise
-from storage.grants import Role
 from storage.store import Store
 
 Answer = Reply | Open | Sequence[Reply] | None
 Handler = Callable[..., Answer]
-Who = Callable[[Request], bool]
+Reserved = bool | Callable[..., bool]
 Together = Callable[[Sequence[tuple[Request, Sequence[Any]]], Store], Sequence[Reply | None]]
 H = TypeVar("H", bound=Callable[..., Any])
 
@@ -33,23 +34,6 @@ LONGEST_COMMAND = 30
 _LINKED = re.compile(r"[A-Za-z0-9_]{1,20}")
 _STARTED = re.compile(r"[/!]start\s+(\S.*)", re.IGNORECASE | re.DOTALL)
 PUBLIC_ID = re.compile(r"REX-\d{4}-\d{5,9}", re.ASCII)
-
-
-def anyone(_: Request) -> bool:
-    return True
-
-
-def member(request: Request) -> bool:
-    """A person with a mandate or a role."""
-    return bool(request.roles)
-
-
-def secretariat(request: Request) -> bool:
-    return Role.secretariat in request.roles
-
-
-def reviewer(request: Request) -> bool:
-    return bool(request.roles & {Role.secretariat, Role.reviewer})
 
 
 @dataclass(frozen=True)
@@ -64,17 +48,13 @@ class Route:
     """
 
     handler: Handler
-    who: Who
+    who: Right
     arguments: tuple[Callable[[str], Any], ...] = ()
     in_groups: bool = False
     leads: str = ""
     together: "Together | None" = None
     secret: bool = False
     counts: bool = False
-
-    def check(self, request: Request) -> None:
-        if not self.who(request):
-            raise Refused("people.not_allowed")
 
 
 @dataclass(frozen=True)
@@ -99,11 +79,12 @@ OPENS_PRIVATELY = "link:"  # the action of a button that leads to one's own chat
 COMMANDS: dict[str, Route] = {}
 CHOICES: dict[str, Route] = {}
 NOTICES: dict[str, Callable[..., Reply | None]] = {}
+RESERVED: dict[str, Reserved] = {}
 FORMS: dict[str, Form] = {}
 LINKS: dict[str, Route] = {}
 
 
-def command(name: str, *, who: Who, in_groups: bool = False) -> Callable[[H], H]:
+def command(name: str, *, who: Right, in_groups: bool = False) -> Callable[[H], H]:
     """Declare a command. Its words stand in `locales/<language>/commands.jinja`."""
 
     def declare(handler: H) -> H:
@@ -116,7 +97,7 @@ def command(name: str, *, who: Who, in_groups: bool = False) -> Callable[[H], H]
 def choice(
     name: str,
     *arguments: Callable[[str], Any],
-    who: Who = anyone,
+    who: Right,
     in_groups: bool = False,
     leads: str = "",
     together: "Together | None" = None,
@@ -133,7 +114,7 @@ def choice(
     return declare
 
 
-def link(name: str, argument: Callable[[str], Any], *, who: Who = anyone) -> Callable[[H], H]:
+def link(name: str, argument: Callable[[str], Any], *, who: Right) -> Callable[[H], H]:
     """Declare what a link leads to: `<name>-<argument>`, at most 64 of `A-Z a-z 0-9 _ -`."""
 
     def declare(handler: H) -> H:
@@ -143,14 +124,25 @@ def link(name: str, argument: Callable[[str], Any], *, who: Who = anyone) -> Cal
     return declare
 
 
-def notice(name: str) -> Callable[[H], H]:
-    """Declare how a notice is worded for a recipient; None if it makes no sense any more."""
+def notice(name: str, *, reserved: Reserved = True) -> Callable[[H], H]:
+    """Declare how a notice is worded for a recipient; None if it makes no sense any more.
+
+    Args:
+        reserved: whether it is the committee's, and in the strict profile only said where roles
+            count; or what finds that out from the store and the notice's arguments.
+    """
 
     def declare(handler: H) -> H:
-        NOTICES[name] = handler
+        NOTICES[name], RESERVED[name] = handler, reserved
         return handler
 
     return declare
+
+
+def is_reserved(name: str, arguments: Mapping[str, Any], store: Store) -> bool:
+    """Whether a notice is the committee's; see `notice`."""
+    reserved = RESERVED.get(name, True)
+    return reserved if isinstance(reserved, bool) else reserved(store, **arguments)
 
 
 def form(declared: Form) -> Form:
@@ -176,11 +168,20 @@ def form_action(verb: str, key: str, *arguments: str) -> str:
 def act(action: str, request: Request, store: Store) -> Answer:
     """Do what an action string says; refuse one that is not ours."""
     route, arguments = _read(action)
-    route.check(request)
+    check_act(action.partition(":")[0], _noun_of(action), request, store)
+    route.who.check(request)
     answer = route.handler(request, store, *arguments)
     if route.counts and not request.in_group:
         store.counted.add(action.partition(".")[0], _typed(request), request.now)
     return answer
+
+
+def _noun_of(action: str) -> str:
+    """What an action is about; in a form, what the form is about."""
+    name, _, rest = action.partition(":")
+    noun = name.partition(".")[0]
+    asked = FORMS.get(rest.partition(":")[0].partition(".")[0]) if noun == "form" else None
+    return noun if asked is None else asked.noun
 
 
 def _typed(request: Request) -> list[tuple[int, str, str]]:
@@ -199,10 +200,11 @@ def act_together(chosen: Sequence[tuple[Request, str]], store: Store) -> dict[Re
     for request, action in chosen:
         try:
             route, arguments = _read(action)
-            route.check(request)
+            route.who.check(request)
         except Refused:
             continue
-        if route.together is not None and not request.in_group:
+        is_free = request.context.restriction is None
+        if route.together is not None and is_free and not request.in_group:
             alike.setdefault(action.partition(":")[0], []).append((request, arguments))
     done: dict[Request, Reply] = {}
     for name, asked in alike.items():
@@ -238,18 +240,23 @@ def _read(action: str) -> tuple[Route, list[Any]]:
 
 def obey(name: str, request: Request, store: Store) -> Answer:
     route = COMMANDS[name]
-    route.check(request)
+    check_command(name, request, store)
+    route.who.check(request)
     return route.handler(request, store)
 
 
 def link_in(text: str) -> str | None:
     """What the link by which somebody came says, if they came by one.
 
-    The code of an invitation, typed and nothing else, is as good as its link.
+    The code of an invitation, typed and nothing else, is as good as its link; so is that of a
+    linking, alone or after the word of its command.
     """
     found = _STARTED.fullmatch(text)
     if found is not None:
         return found[1]
+    word, linking = linking_in(text) or (None, None)
+    if linking is not None and (word is None or words().get(normalise(word)) == "link"):
+        return f"link-{linking}"
     code = only_code(text)
     return f"invitation-{code}" if code is not None else None
 
@@ -269,6 +276,7 @@ def reference_in(text: str) -> str | None:
 
 def follow(link: str, request: Request, store: Store) -> Answer:
     """Do what a link leads to; of one that is not ours, say so and begin."""
+    check_ban(request, store)
     name, _, given = link.partition("-")
     route = LINKS.get(name)
     unknown = Refused("people.unknown_link", choices=[("people.menu", "people.see_menu")])
@@ -278,7 +286,7 @@ def follow(link: str, request: Request, store: Store) -> Answer:
         argument = route.arguments[0](given)
     except ValueError:
         raise unknown from None
-    route.check(request)
+    route.who.check(request)
     return route.handler(request, store, argument)
 
 

@@ -20,6 +20,7 @@ from bot.calling import MOST_TRIES, Calling, backoff
 from bot.clock import Clock
 from bot.errands import Errand, errands, replies
 from bot.outbox import Outbox
+from bot.places import Places, places, veil
 from bot.platforms.base import Platform
 from bot.rendering import render, texts_for, title
 from bot.routing import Recipient
@@ -197,34 +198,35 @@ class Sender:
         store.hold()  # one meeting, or broadcast, is loaded once for a whole batch
         store.deliveries.release_lapsed(now)
         claimed = store.deliveries.claim(now, BATCH)
-        chats = self._chats(store, claimed)
+        found = self._places(store, claimed)
         batch = _Batch(len(claimed), {name: one.copy() for name, one in slots.items()})
         batch.replies = sum(one.kind is Kind.reply for one in claimed)
         for one in claimed:
             time.sleep(BREATH)
             try:
                 with store.savepoint():
-                    goes = self._place(store, one, chats.get(one.id), batch, now)
+                    goes = self._place(store, one, found, batch, now)
             except OperationalError:
                 raise
             except Exception:  # one that cannot be worded must not hold up the others
                 log.exception("delivery failed", delivery=one.id, notice=one.notice)
                 _unspeakable(store, one, now)
-                chats = self._chats(store, claimed)  # what was undone let go of them
+                found = self._places(store, claimed)  # what was undone let go of them
                 continue
             if isinstance(goes, _OnPage):
                 batch.placed.append(goes)
             elif goes is not None:
-                batch.errands.setdefault(chats[one.id].platform, []).extend(goes)
+                batch.errands.setdefault(found.chats[one.id].platform, []).extend(goes)
         store.deliveries.place_on_pages([one.placed for one in batch.placed])
         store.conversations.await_numbers(batch.awaited)
         store.deliveries.defer(batch.later)
         return batch
 
     def _place(
-        self, store: Store, claimed: Claimed, chat: Chat | None, batch: _Batch, now: datetime
+        self, store: Store, claimed: Claimed, found: Places, batch: _Batch, now: datetime
     ) -> list[Errand] | _OnPage | None:
         """Where one goes; None if nowhere, or not yet."""
+        chat = found.chats.get(claimed.id)
         if any(claimed.id in outbox for outbox in self.outboxes.values()):
             return None  # its lease had lapsed, and is taken again
         if claimed.expires_at is not None and claimed.expires_at <= now:
@@ -242,7 +244,8 @@ class Sender:
             if delay:
                 batch.later.append((claimed.id, now + timedelta(seconds=delay)))
                 return None
-        outgoing = self._outgoing(store, claimed, chat, now)
+        veiled = claimed.id in found.veiled
+        outgoing = self._outgoing(store, claimed, chat, now, veiled=veiled)
         if outgoing is None:
             store.deliveries.expired(claimed.id, now)
             return None
@@ -264,7 +267,7 @@ class Sender:
         return _OnPage(chat.platform, Placed(claimed.id, chat.id, event))
 
     def _outgoing(
-        self, store: Store, claimed: Claimed, chat: Chat, now: datetime
+        self, store: Store, claimed: Claimed, chat: Chat, now: datetime, *, veiled: bool
     ) -> Outgoing | None:
         """What goes out; None if it makes no sense any more.
 
@@ -282,6 +285,8 @@ class Sender:
             person_id = store.people.of_chat(chat)
         recipient = Recipient(person_id, chat.id, now)
         reply = routing.NOTICES[claimed.notice](recipient, store, **claimed.arguments)
+        if reply is not None and veiled:
+            reply, body = veil(store, claimed, chat, self.settings, now), None
         if reply is None:
             return None
         if body is None:
@@ -291,16 +296,8 @@ class Sender:
             body = render(reply, texts_for(language, self.settings.zone))
         return Outgoing(body, operation, message, reply.shows)
 
-    def _chats(self, store: Store, claimed: list[Claimed]) -> dict[int, Chat]:
-        """Where each delivery goes, by its id; the chats are locked, in the order of their ids."""
-        people = [
-            one.person_id for one in claimed if one.chat_id is None and one.person_id is not None
-        ]
-        direct = store.people.direct_chats(people, self.platforms)
-        goes = {one.id: one.chat_id or direct.get(one.person_id or 0) for one in claimed}
-        store.people.load(people)
-        locked = store.people.lock_chats({chat for chat in goes.values() if chat is not None})
-        return {delivery: locked[chat] for delivery, chat in goes.items() if chat in locked}
+    def _places(self, store: Store, claimed: list[Claimed]) -> Places:
+        return places(store, claimed, self.platforms, self.settings, self.clock.now())
 
 
 def _unspeakable(store: Store, claimed: Claimed, now: datetime) -> None:

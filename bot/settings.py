@@ -42,10 +42,26 @@ class SettingsRefused(Exception):
 
 
 class Channels(StrEnum):
-    """What may happen where: everything everywhere, or the strict profile of administrations."""
+    """What may happen where: everything everywhere, or the strict profile of administrations.
+
+    In the strict profile roles count on Matrix and signed in on the page, and only there is said
+    what is the committee's: members' votes, drafts, names, meetings, what awaits a review.
+    """
 
     open = "open"
     strict = "strict"
+
+
+class Sensitive(StrEnum):
+    """What a second person may have to agree to."""
+
+    roles = "roles"
+    export = "export"
+    urgent = "urgent"
+    erasure = "erasure"
+
+
+OUTSIDE = frozenset({"telegram"})  # the platforms where no role counts in the strict profile
 
 
 def _blank_is_unset(given: object) -> object:
@@ -192,7 +208,16 @@ class Settings(BaseSettings):
     ] = Field(default_factory=list, description="proxies whose X-Forwarded-… headers are believed")
     controller: Words = Field(None, description="who answers for the data (GDPR article 13)")
     dpo_contact: Words = Field(None, description="how to reach the data protection officer")
-    channels: Channels = Field(Channels.open, description="open (strict does not exist yet)")
+    channels: Channels = Field(
+        Channels.open, description="open; or strict: no role counts on Telegram"
+    )
+    second_person: Annotated[list[Sensitive], NoDecode, BeforeValidator(_listed)] = Field(
+        default_factory=list,
+        description=(
+            "what a second person agrees to first: roles (given, or ended), erasure (of somebody "
+            "else); export and urgent apply once such acts exist; empty: nothing"
+        ),
+    )
     telegram: bool = Field(True, description="whether Telegram is served, if its token is there")
     telegram_token: Annotated[Secret | None, BeforeValidator(_blank_is_unset)] = Field(
         None, description="token that BotFather gave"
@@ -252,6 +277,14 @@ class Settings(BaseSettings):
         return self.matrix and self.matrix_homeserver is not None and self.matrix_user is not None
 
     @property
+    def outside(self) -> frozenset[str]:
+        """The platforms to which nothing is sent that is the committee's."""
+        return OUTSIDE if self.channels is Channels.strict else frozenset()
+
+    def counts_roles_on(self, platform: str) -> bool:
+        return platform not in self.outside
+
+    @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
 
@@ -295,9 +328,10 @@ class Settings(BaseSettings):
     def contradictions(self) -> list[str]:
         """What `run` refuses although each setting can be used: one line each."""
         found = []
-        if self.channels is Channels.strict:
+        if self.channels is Channels.strict and not (self.serves_matrix or self.web_chat):
             found.append(
-                "PREAU_CHANNELS: strict does not exist yet, and open is not what was asked"
+                "PREAU_CHANNELS: strict, but neither Matrix nor the page is served: "
+                "no role would count anywhere"
             )
         if self.serves_telegram and self.telegram_webhook_url is not None:
             if self.telegram_webhook_secret is None:
@@ -318,6 +352,11 @@ class Settings(BaseSettings):
             found.append("SECRET_KEY and SECRET_KEY_FILE are both set: the file is not read")
         if not self.collects:
             found.append("CONTROLLER and DPO_CONTACT are not both set: nothing is collected")
+        if self.channels is Channels.strict:
+            found.append(
+                "CHANNELS is strict: roles count on Matrix and signed in on the page only; "
+                "Telegram is sent nothing of the committee's own"
+            )
         if (self.public_url or "").startswith("https:") and not self.trusted_proxies:
             found.append(
                 "PUBLIC_URL is https and TRUSTED_PROXIES is empty: everybody will be counted as one"

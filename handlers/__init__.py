@@ -1,10 +1,18 @@
 """What people can do: one file a noun. Importing this package declares every command."""
 
 from handlers import (
+    approvals,
+    audit,
     broadcasts,
+    data_requests,
     groups,
+    handovers,
     invitations,
+    limits,
+    linking,
+    masking,
     meetings,
+    members,
     people,
     polls,
     privacy,
@@ -16,10 +24,18 @@ from handlers import (
 )
 
 __all__ = [
+    "approvals",
+    "audit",
     "broadcasts",
+    "data_requests",
     "groups",
+    "handovers",
     "invitations",
+    "limits",
+    "linking",
+    "masking",
     "meetings",
+    "members",
     "people",
     "polls",
     "privacy",

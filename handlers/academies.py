@@ -1,13 +1,12 @@
 """Académies, by any name people have for where they are: académie, département, region, town."""
 
-import csv
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
-from importlib.resources import files
 
+from bot.academies import names, table
 from bot.messages import Label, Words
 from bot.texts import normalise
 
@@ -35,12 +34,6 @@ class Place:
     codes: frozenset[str]
 
 
-@cache
-def names() -> dict[str, str]:
-    """The name of each académie or vice-rectorat, by code."""
-    return {row["code"]: row["name"] for row in _rows("academies")}
-
-
 def name_of(code: str) -> str | None:
     return names().get(code)
 
@@ -48,7 +41,7 @@ def name_of(code: str) -> str | None:
 @cache
 def zones() -> dict[str, str]:
     """The time zone of each académie or vice-rectorat, by code."""
-    return {row["code"]: row["timezone"] for row in _rows("academies")}
+    return {row["code"]: row["timezone"] for row in table("academies")}
 
 
 def search(typed: str) -> Sequence[str]:
@@ -113,14 +106,14 @@ def _index() -> dict[str, Place]:
 
     for code, name in names().items():
         add(name, name, [code])
-    departements = {row["code_departement"]: row["code_academie"] for row in _rows("departements")}
-    for row in _rows("departements"):
+    departements = {row["code_departement"]: row["code_academie"] for row in table("departements")}
+    for row in table("departements"):
         for key in (row["nom"], row["code_departement"]):
             add(key, row["nom"], [row["code_academie"]])
-    for region in {row["region"] for row in _rows("academies")} - {""}:
-        inside = [row["code"] for row in _rows("academies") if row["region"] == region]
+    for region in {row["region"] for row in table("academies")} - {""}:
+        inside = [row["code"] for row in table("academies") if row["region"] == region]
         add(region, region, inside)
-    for row in _rows("places"):
+    for row in table("places"):
         inside = [departements[one] for one in row["departements"].split()]
         add(row["place"], row["place"], inside)
     return index
@@ -141,9 +134,3 @@ def _written(word: str) -> str:
     if _POSTCODE.match(word):
         return word[:3] if word.startswith(("97", "98")) else word[:2]
     return _WRITTEN.get(word, word)
-
-
-@cache
-def _rows(table: str) -> list[dict[str, str]]:
-    text = (files("handlers") / "data" / f"{table}.csv").read_text("utf-8")
-    return list(csv.DictReader(text.splitlines()))

@@ -2,9 +2,11 @@
 
 from bot import routing
 from bot.messages import Label, Refused, Reply, Request, Words
-from bot.routing import COMMANDS, Recipient, anyone, choice, command, member, notice
+from bot.rights import anyone, member
+from bot.routing import COMMANDS, Recipient, choice, command, notice
 from bot.texts import LANGUAGES
 from bot.wording import group_name
+from handlers import scopes
 from storage.grants import Role
 from storage.groups import Belonging
 from storage.people import Profile
@@ -15,12 +17,15 @@ COMES_FOR = {
     Role.secretariat: ("review", "threads"),
     Role.reviewer: ("review",),
     Role.chair: ("meeting",),
+    Role.administrator: ("members", "invite"),
     Role.rapporteur: ("meetings",),
     Role.delegate: ("polls",),
     Role.substitute: ("polls",),
 }
+# What the help says besides, to those who may.
+HELPED = ("hand_over", "review", "members", "audit", "data_requests", "limits")
 # What the secretariat does.
-WORK = ("review", "threads", "draft", "poll", "meeting", "broadcast", "invite")
+WORK = ("review", "threads", "draft", "poll", "meeting", "broadcast", "invite", "members")
 
 
 def _command(text: str) -> str:
@@ -34,7 +39,7 @@ def do(name: str, label: Label | str | None = None) -> tuple[str, Label | str]:
     return f"people.do:{name}", label or f"people.do_{name}"
 
 
-@choice("people.do", _command)
+@choice("people.do", _command, who=anyone)
 def do_command(request: Request, store: Store, name: str) -> routing.Answer:
     return routing.obey(name, request, store)
 
@@ -54,9 +59,12 @@ def menu(request: Request, store: Store) -> Reply:
     The secretariat's is about its work; one line opens what everybody may do.
     """
     if Role.secretariat in request.roles:
-        choices = [*map(do, WORK), ("people.mine", "people.mine")]
+        asked = ["data_requests"] if store.data_requests.count_waiting() else []
+        choices = [*map(do, [*asked, *WORK]), ("people.mine", "people.mine")]
     else:
-        names = [*_personal(request, store), "help"]
+        reads = ["review"] if Role.reviewer in request.roles else []
+        manages = ["invite", "members"] if Role.administrator in request.roles else []
+        names = [*reads, *manages, *_personal(request, store), "help"]
         if len(names) < SHORT:  # it is in the help too
             names.append("write")
         choices = [do(name) for name in names]
@@ -65,7 +73,7 @@ def menu(request: Request, store: Store) -> Reply:
     return Reply("people.menu", choices=choices)
 
 
-@choice("people.mine")
+@choice("people.mine", who=anyone)
 def mine(request: Request, store: Store) -> Reply:
     """What the secretariat may do as everybody does."""
     return Reply("people.menu", choices=[*map(do, _personal(request, store)), do("menu")])
@@ -73,7 +81,8 @@ def mine(request: Request, store: Store) -> Reply:
 
 def _personal(request: Request, store: Store) -> list[str]:
     meetings = _meetings(request, store)
-    return ["report", "my_reports", "polls", *meetings, "groups", "settings", "privacy"]
+    names = ["report", "my_reports", "polls", *meetings, "groups", "settings", "privacy"]
+    return [name for name in names if COMMANDS[name].who(request)]
 
 
 def _meetings(request: Request, store: Store) -> list[str]:
@@ -86,15 +95,17 @@ def _meetings(request: Request, store: Store) -> list[str]:
     return ["meetings"] if belongs else []
 
 
-@choice("people.menu")
+@choice("people.menu", who=anyone)
 def see_menu(request: Request, store: Store) -> Reply:
     return menu(request, store)
 
 
 @command("help", who=anyone)
 def help_(request: Request, store: Store) -> Reply:
-    choices = [do("report"), do("write"), do("menu")]
-    return Reply("people.help", platform=request.incoming.platform, choices=choices)
+    """The words to type; who has a role also reads, and may press, those of their own."""
+    more = [] if request.in_group else [one for one in HELPED if COMMANDS[one].who(request)]
+    choices = [*map(do, more or ["report", "write"]), do("menu")]
+    return Reply("people.help", platform=request.incoming.platform, more=more, choices=choices)
 
 
 @command("thanks", who=anyone)
@@ -105,7 +116,7 @@ def thanks(request: Request, store: Store) -> Reply:
     return Reply("people.thanks", kept=kept, choices=[*choices, do("menu")])
 
 
-@choice("people.forget_kept")
+@choice("people.forget_kept", who=anyone)
 def forget_kept(request: Request, store: Store) -> Reply:
     """Forget what was said outside any form."""
     request.context.kept = None
@@ -126,10 +137,12 @@ def settings(request: Request, store: Store) -> Reply:
         (f"people.language:{language}", f"people.language_{language}") for language in LANGUAGES
     ]
     choices.append(("broadcasts.kinds", "broadcasts.choose_kinds"))
-    may_return = _may_return(request, store)
-    if may_return:
+    choices.append(("linking.accounts", "linking.see_accounts"))
+    if Role.delegate in request.roles:
+        choices.append(("handovers.manage", "handovers.manage"))
+    if _may_return(request, store):
         choices.append(("people.new_code", "people.new_code"))
-    return Reply("people.settings", may_return=may_return, choices=choices)
+    return Reply("people.settings", choices=choices)
 
 
 def _language(text: str) -> str:
@@ -138,7 +151,7 @@ def _language(text: str) -> str:
     return text
 
 
-@choice("people.language", _language)
+@choice("people.language", _language, who=anyone)
 def choose_language(request: Request, store: Store, language: str) -> Reply:
     store.people.get(request.person).language = language
     request.context.language = language
@@ -149,7 +162,7 @@ def choose_language(request: Request, store: Store, language: str) -> Reply:
     )
 
 
-@choice("people.new_code")
+@choice("people.new_code", who=anyone)
 def new_code(request: Request, store: Store) -> Reply:
     """Show a new return code; the one before stops working."""
     if not _may_return(request, store):
@@ -158,7 +171,7 @@ def new_code(request: Request, store: Store) -> Reply:
     return Reply("people.return_code", code=code, choices=[do("menu")])
 
 
-@choice("people.returned")
+@choice("people.returned", who=anyone)
 def returned(request: Request, store: Store) -> list[Reply]:
     """Somebody came back with their code, which is thereby used up."""
     if not request.incoming.opens:  # it is no button
@@ -170,15 +183,12 @@ def returned(request: Request, store: Store) -> list[Reply]:
 
 def _may_return(request: Request, store: Store) -> bool:
     """Whether a code may bring this person back: on the web, and to no role."""
-    if request.incoming.session_id is None:
-        return False
-    mandates = store.organisations.mandates_of(request.person, request.now)
-    return not mandates and not store.grants.roles_of(request.person, request.now)
+    return request.incoming.session_id is not None and not request.held
 
 
 def first_code(request: Request, store: Store) -> list[Reply]:
     """The code by which somebody without a role comes back for an answer, said once."""
-    if request.incoming.session_id is None or request.roles:
+    if not _may_return(request, store):
         return []
     code = store.sessions.first_return_code(request.context.account_id, request.now)
     return [] if code is None else [Reply("people.return_code", code=code)]
@@ -192,14 +202,21 @@ def invited(request: Request, store: Store) -> Reply:
     names = store.organisations.names(request.now.date())
     mandates = store.organisations.mandates_of(request.person, request.now)
     organisations = [names.get(mandate.organisation_id, "") for mandate in mandates]
-    roles = [Words(f"people.role_{role}") for role in sorted(request.roles)]
     return Reply(
         "people.invited",
-        roles=roles,
+        roles=[_role(role, request, store) for role in sorted(request.roles)],
         organisations=organisations,
         closes=request.incoming.session_id is not None or request.incoming.opens,
         choices=_comes_for(request, store),
     )
+
+
+def _role(role: Role, request: Request, store: Store) -> Label:
+    """A role by its name; of a reviewer, also what they read if that is not everything."""
+    name = Words(f"people.role_{role}")
+    reach = store.grants.reach_of(request.person, request.now)
+    reads = scopes.read_by(reach) if role is Role.reviewer else []
+    return Words("people.role_on", {"role": name, "of": reads}) if reads else name
 
 
 def _comes_for(request: Request, store: Store) -> list[tuple[str, Label | str]]:
@@ -216,7 +233,7 @@ def _comes_for(request: Request, store: Store) -> list[tuple[str, Label | str]]:
     return [*choices, do("menu")]
 
 
-@notice("people.opened_up")
+@notice("people.opened_up", reserved=False)
 def opened_up(recipient: Recipient, store: Store) -> Reply:
     """Why nothing is answered any more in what was a direct chat: others are there, who read it."""
     return Reply("people.opened_up", to_all=True)
@@ -234,7 +251,7 @@ def leave(request: Request, store: Store) -> Reply:
     return Reply("people.leave", code=code, choices=choices)
 
 
-@choice("people.leave_now")
+@choice("people.leave_now", who=anyone)
 def leave_now(request: Request, store: Store) -> Reply:
     if request.incoming.session_id is not None:
         store.sessions.end_by_id(request.incoming.session_id)

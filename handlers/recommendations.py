@@ -6,7 +6,8 @@ from typing import Any
 from bot import routing
 from bot.forms import UNSURE, Choose, Form, LongText, Open, ShortText
 from bot.messages import Label, Refused, Reply, Request, Words
-from bot.routing import anyone, choice, command, number, secretariat
+from bot.rights import secretariat, voter
+from bot.routing import choice, command, number
 from handlers.people import do
 from handlers.polls import results
 from storage.recommendations import Draft, Theme, Unchanged
@@ -60,7 +61,7 @@ def revise(request: Request, store: Store, text_id: int) -> Open:
     return Open(draft_form, about=str(text_id))
 
 
-@choice("recommendations.read", number, who=anyone)
+@choice("recommendations.read", number, who=voter)
 def read(request: Request, store: Store, poll_id: int) -> Reply:
     """The version that a poll is on, for those who may vote in it and those who run it."""
     poll = results.found(store, poll_id)
@@ -97,6 +98,7 @@ def _submit(request: Request, store: Store, about: str, answers: Mapping[str, An
             raise Refused("recommendations.unchanged", choices=[show_it, do("draft")]) from None
     else:
         draft = texts.add_draft(title, body, theme, request.person, request.now)
+    request.note("recommendations.saved", f"text:{draft.text_id}")
     choices = [(f"polls.ask:{draft.text_id}", "recommendations.put_to_vote"), do("menu")]
     return Reply(
         "recommendations.saved",

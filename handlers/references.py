@@ -2,7 +2,8 @@
 
 from bot import routing
 from bot.messages import Request
-from bot.routing import link, reviewer
+from bot.rights import anyone
+from bot.routing import link
 from handlers import reports, reviews
 from storage.store import Store
 
@@ -13,14 +14,14 @@ def _public_id(text: str) -> str:
     return text
 
 
-@link("report", _public_id)
+@link("report", _public_id, who=anyone)
 def open_report(request: Request, store: Store, public_id: str) -> routing.Answer:
-    """One's own report; for who reviews, any; else one that everybody may read."""
+    """One's own report; for who reviews it, that too; else one that everybody may read."""
     report = store.reports.numbered(public_id)
     if report is None:
         raise reports.not_public()
     if report.author_id == request.person:
         return reports.shown(report, store)
-    if reviewer(request):
+    if reviews.may_read(report, request, store):
         return reviews.opened(report, request, store)
     return reports.published_one(report.id, store)

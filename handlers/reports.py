@@ -7,12 +7,17 @@ from typing import Any
 from bot import routing
 from bot.forms import UNSURE, Answers, Choose, Find, Form, LongText, Open, Photos, ShortText, YesNo
 from bot.forms.filling import ranked
+from bot.forms.masking import Masking
+from bot.limiting import spend
 from bot.markup import beginning
 from bot.messages import Attachment, Label, Refused, Reply, Request, Words
-from bot.routing import Recipient, anyone, choice, command, notice, number
+from bot.restricting import check_gives
+from bot.rights import anyone, author
+from bot.routing import Recipient, choice, command, notice, number
 from handlers import academies
 from handlers.people import do, first_code
 from storage.deliveries import subject
+from storage.limits import REPORTS
 from storage.people import Profile
 from storage.recommendations import Theme
 from storage.reports import Content, Level, Report, ReportKind, ReportState, Taken
@@ -56,9 +61,11 @@ def _submit(request: Request, store: Store, about: str, answers: Mapping[str, An
     )
     profile = Profile(answers["profile"]) if answers["profile"] else None
     academie = None if answers["academie"] in NOWHERE else answers["academie"]
+    check_gives(request, store)
     if about:
         report = _mine(request, store, number(about))
         return [_revised("reports.revised", report, content, profile, academie, request, store)]
+    spend(request, store, REPORTS)
     person = store.people.get(request.person)
     person.profile, person.academie = profile, academie
     report = store.reports.submit(person.id, profile, academie, content, request.now)
@@ -108,6 +115,7 @@ report_form = routing.form(
                 others=NOWHERE,
             ),
             Choose("publishable", ("yes", "no")),
+            Masking("masking", texts=("story", "title", "equipment", "advice")),
             ShortText("title", optional=True, at_most=TITLE + 40, propose=propose_title),
             Choose("level", Level, optional=True),
             ShortText("equipment", optional=True, at_most=200),
@@ -116,6 +124,7 @@ report_form = routing.form(
             YesNo("relayed", optional=True),
         ),
         submit=_submit,
+        who=anyone,
         begin=_begin,
         send="reports.send",
         halt=lambda answers: "people.pupil" if answers.get("profile") == PUPIL else None,
@@ -125,6 +134,7 @@ report_form = routing.form(
 
 def _answer(request: Request, store: Store, about: str, answers: Mapping[str, Any]) -> Reply:
     """The answer to a question of the secretariat stands under the story."""
+    check_gives(request, store)
     report = _mine(request, store, number(about))
     story = f"{report.story}\n\n{answers['answer']}"
     content = replace(_content(report, store), story=story)
@@ -138,8 +148,9 @@ answer_form = routing.form(
     Form(
         "answer",
         "reports",
-        (LongText("answer", at_most=2000),),
+        (LongText("answer", at_most=2000), Masking("masking", texts=("answer",))),
         submit=_answer,
+        who=author,
         reviewed=False,
     )
 )
@@ -148,12 +159,14 @@ answer_form = routing.form(
 @command("report", who=anyone)
 def report(request: Request, store: Store) -> Open | Reply:
     """Begin a report, unless something said before could be its story: then ask."""
+    check_gives(request, store)
     return Open(report_form) if request.context.kept is None else _offer_kept(request, store)
 
 
-@choice("reports.tell_kept")
+@choice("reports.tell_kept", who=anyone)
 def tell_kept(request: Request, store: Store) -> Open | Reply:
     """Tell as a report what was said outside any form; a draft is not replaced unasked."""
+    check_gives(request, store)
     has_draft = store.conversations.draft(request.person, report_form.name) is not None
     if has_draft and request.context.kept is not None:
         return _offer_kept(request, store)
@@ -173,12 +186,12 @@ def _offer_kept(request: Request, store: Store) -> Reply:
     return Reply("reports.offer_kept", kept=kept, has_draft=has_draft, choices=choices)
 
 
-@choice("reports.replace_draft")
+@choice("reports.replace_draft", who=anyone)
 def replace_draft(request: Request, store: Store) -> Open:
     return Open(report_form, fresh=request.context.kept is not None, with_kept=True)
 
 
-@choice("reports.leave_kept")
+@choice("reports.leave_kept", who=anyone)
 def leave_kept(request: Request, store: Store) -> Open:
     """Write something else than what was kept."""
     request.context.kept = None
@@ -190,7 +203,7 @@ def my_reports(request: Request, store: Store) -> Reply:
     return _list(request, store, 0)
 
 
-@choice("reports.mine", number)
+@choice("reports.mine", number, who=anyone)
 def my_reports_from(request: Request, store: Store, first: int) -> Reply:
     return _list(request, store, first)
 
@@ -208,7 +221,7 @@ def _list(request: Request, store: Store, first: int) -> Reply:
     return Reply("reports.list", count=len(written), choices=choices)
 
 
-@choice("reports.show", number)
+@choice("reports.show", number, who=author)
 def show(request: Request, store: Store, report_id: int) -> Reply:
     return shown(_mine(request, store, report_id), store)
 
@@ -261,20 +274,20 @@ def attached_to(report: Report, store: Store) -> list[Attachment]:
     ]
 
 
-@choice("reports.change", number)
+@choice("reports.change", number, who=author)
 def change(request: Request, store: Store, report_id: int) -> Open:
     _changeable(request, store, report_id)
     return Open(report_form, about=str(report_id))
 
 
-@choice("reports.answer", number)
+@choice("reports.answer", number, who=author)
 def answer(request: Request, store: Store, report_id: int) -> Open:
     """Answer the question of the secretariat."""
     _changeable(request, store, report_id)
     return Open(answer_form, about=str(report_id))
 
 
-@choice("reports.answer_kept", number)
+@choice("reports.answer_kept", number, who=author)
 def answer_kept(request: Request, store: Store, report_id: int) -> Open:
     """Send as the answer what was said outside any form."""
     _changeable(request, store, report_id)
@@ -283,11 +296,12 @@ def answer_kept(request: Request, store: Store, report_id: int) -> Open:
 
 
 def _changeable(request: Request, store: Store, report_id: int) -> None:
+    check_gives(request, store)
     if not _mine(request, store, report_id).can_change:
         raise Refused("reports.being_read", choices=[do("my_reports")])
 
 
-@choice("reports.withdraw", number)
+@choice("reports.withdraw", number, who=author)
 def withdraw(request: Request, store: Store, report_id: int) -> Reply:
     report = _mine(request, store, report_id)
     choices = [
@@ -297,7 +311,7 @@ def withdraw(request: Request, store: Store, report_id: int) -> Reply:
     return Reply("reports.confirm_withdrawal", report=report, choices=choices)
 
 
-@choice("reports.withdraw_now", number)
+@choice("reports.withdraw_now", number, who=author)
 def withdraw_now(request: Request, store: Store, report_id: int) -> Reply:
     report = _mine(request, store, report_id)
     if report.state is not ReportState.withdrawn:
@@ -306,17 +320,17 @@ def withdraw_now(request: Request, store: Store, report_id: int) -> Reply:
     return Reply("reports.withdrawn", report=report, choices=[do("my_reports")], replace=True)
 
 
-@notice("reports.published")
+@notice("reports.published", reserved=False)
 def published(recipient: Recipient, store: Store, report: int) -> Reply | None:
     return _told("reports.published", recipient, store, report, ReportState.published)
 
 
-@notice("reports.kept")
+@notice("reports.kept", reserved=False)
 def kept(recipient: Recipient, store: Store, report: int) -> Reply | None:
     return _told("reports.kept", recipient, store, report, ReportState.kept)
 
 
-@notice("reports.returned")
+@notice("reports.returned", reserved=False)
 def sent_back(recipient: Recipient, store: Store, report: int) -> Reply | None:
     return _told("reports.returned", recipient, store, report, ReportState.returned)
 

@@ -8,12 +8,16 @@ from sqlalchemy import literal, select
 
 from bot import routing, voice
 from bot.forms import Form, LongText, Open, ShortText
+from bot.masking import left_in
 from bot.messages import Label, Refused, Reply, Request, Words
-from bot.routing import Recipient, choice, command, notice, number, reviewer
+from bot.rights import reviewer
+from bot.routing import Recipient, choice, command, notice, number
 from handlers import academies
+from handlers.limits import choice_for
 from handlers.people import do
 from handlers.reports import attached_to
 from storage.deliveries import subject
+from storage.grants import Reach
 from storage.reports import DECIDED, Report, ReportState, Taken
 from storage.store import Store
 
@@ -26,9 +30,10 @@ _NUMBER = re.compile(r"^(?:(?:rex\W*)?(20\d\d)\W+)?(\d{1,5})$", re.IGNORECASE)
 @command("review", who=reviewer)
 def review(request: Request, store: Store) -> Reply:
     """How many reports wait, those this reader holds, and those that colleagues let lie."""
-    held = store.reports.claimed_by(request.person)
-    left = store.reports.left(request.person, request.now)
-    waiting = store.reports.count_waiting()
+    reach = _reach(request, store)
+    held = store.reports.claimed_by(request.person, reach)
+    left = store.reports.left(request.person, request.now, reach=reach)
+    waiting = store.reports.count_waiting(reach)
     choices: Choices = [
         (f"reviews.read:{one.id}", Words("reviews.go_on", {"report": one})) for one in held[:SHOWN]
     ]
@@ -56,7 +61,8 @@ def review(request: Request, store: Store) -> Reply:
 
 @notice("reviews.waiting")
 def told_waiting(recipient: Recipient, store: Store) -> Reply | None:
-    waiting = store.reports.count_waiting()
+    reach = store.grants.reach_of(recipient.person_id, recipient.now)
+    waiting = store.reports.count_waiting(reach)
     if not waiting:
         return None
     return Reply(
@@ -93,41 +99,49 @@ def _next(
     again: Choices = []
     if undo is not None:
         again = [(f"reviews.undo:{undo.id}", Words("reviews.undo", {"report": undo}))]
-    report = store.reports.next_waiting(after)
+    report = store.reports.next_waiting(after, _reach(request, store))
     if report is None or report is after:
         return Reply("reviews.nothing", done=done, choices=[do("review"), *again, do("menu")])
     store.reports.take(report, request.person, request.now)
     store.session.flush()
-    return _shown(report, store, done=done, again=again)
+    return _shown(report, request, store, done=done, again=again)
 
 
 @choice("reviews.read", number, who=reviewer)
 def read(request: Request, store: Store, report_id: int) -> Reply:
-    report = _report(store, report_id)
-    _decide(report, request, lambda: store.reports.take(report, request.person, request.now))
-    return _shown(report, store)
+    report = _report(request, store, report_id)
+    decide(report, request, lambda: store.reports.take(report, request.person, request.now))
+    return _shown(report, request, store)
 
 
 def _shown(
-    report: Report, store: Store, *, done: Label | None = None, again: Choices | None = None
+    report: Report,
+    request: Request,
+    store: Store,
+    *,
+    done: Label | None = None,
+    again: Choices | None = None,
 ) -> Reply:
     choices: Choices = []
     if report.publishable:
         choices.append((f"reviews.publish:{report.id}", "reviews.publish"))
     choices += [
+        (f"masking.see:{report.id}", "reviews.mask"),
         (f"reviews.keep:{report.id}", "reviews.keep"),
         (f"reviews.ask:{report.id}", "reviews.ask"),
         (f"reviews.pass:{report.id}", "reviews.pass_over"),
         (f"reviews.release:{report.id}", "reviews.release"),
     ]
+    choices += choice_for(request, f"limits.report:{report.id}")
     files = attached_to(report, store)
     return Reply(
         "reviews.report",
         report=report,
         academie=report.academie and academies.name_of(report.academie),
-        remaining=store.reports.count_waiting(),
+        remaining=store.reports.count_waiting(_reach(request, store)),
         done=done,
         voices=sum(one.media_type == voice.MEDIA_TYPE for one in files),
+        found=list(left_in(report)),
         files=files,
         choices=[*choices, *(again or [])],
         shows=subject("report", report.id),
@@ -140,11 +154,11 @@ def publish(request: Request, store: Store, report_id: int) -> Reply:
 
     A voice note is never published: a voice tells who speaks.
     """
-    report = _report(store, report_id)
+    report = _report(request, store, report_id)
     photos = [one for one in attached_to(report, store) if one.media_type != voice.MEDIA_TYPE]
     if not photos:
         return _publish(report, request, store)
-    _decide(report, request, lambda: report.claim(request.person, request.now))
+    decide(report, request, lambda: report.claim(request.person, request.now))
     choices: Choices = [
         (f"reviews.read:{report_id}", "reviews.read_again"),
         (f"reviews.publish_seen:{report_id}", "reviews.photos_seen"),
@@ -161,18 +175,18 @@ def publish(request: Request, store: Store, report_id: int) -> Reply:
 
 @choice("reviews.publish_seen", number, who=reviewer)
 def publish_seen(request: Request, store: Store, report_id: int) -> Reply:
-    return _publish(_report(store, report_id), request, store)
+    return _publish(_report(request, store, report_id), request, store)
 
 
 def _publish(report: Report, request: Request, store: Store) -> Reply:
-    _decide(report, request, lambda: store.reports.publish(report, request.person, request.now))
+    decide(report, request, lambda: store.reports.publish(report, request.person, request.now))
     return _settled("published", report, request, store)
 
 
 @choice("reviews.keep", number, who=reviewer)
 def keep(request: Request, store: Store, report_id: int) -> Reply:
-    report = _report(store, report_id)
-    _decide(
+    report = _report(request, store, report_id)
+    decide(
         report,
         request,
         lambda: report.settle(request.person, published=False, now=request.now),
@@ -183,29 +197,29 @@ def keep(request: Request, store: Store, report_id: int) -> Reply:
 @choice("reviews.pass", number, who=reviewer)
 def pass_over(request: Request, store: Store, report_id: int) -> Reply:
     """Leave it to others, and read the one after it."""
-    report = _report(store, report_id)
-    _decide(report, request, lambda: report.release(request.person, request.now))
+    report = _report(request, store, report_id)
+    decide(report, request, lambda: report.release(request.person, request.now))
     return _next(request, store, done=Words("reviews.released", {"report": report}), after=report)
 
 
 @choice("reviews.release", number, who=reviewer)
 def release(request: Request, store: Store, report_id: int) -> Reply:
-    report = _report(store, report_id)
-    _decide(report, request, lambda: report.release(request.person, request.now))
+    report = _report(request, store, report_id)
+    decide(report, request, lambda: report.release(request.person, request.now))
     return Reply("reviews.released", report=report, choices=[do("review"), do("menu")])
 
 
 @choice("reviews.ask", number, who=reviewer)
 def ask(request: Request, store: Store, report_id: int) -> Open:
-    report = _report(store, report_id)
-    _decide(report, request, lambda: store.reports.take(report, request.person, request.now))
+    report = _report(request, store, report_id)
+    decide(report, request, lambda: store.reports.take(report, request.person, request.now))
     return Open(question_form, about=str(report_id), fresh=True)
 
 
 def _submit(request: Request, store: Store, about: str, answers: Mapping[str, Any]) -> Reply:
-    report = _report(store, number(about))
+    report = _report(request, store, number(about))
     question = answers["asked"]
-    _decide(report, request, lambda: report.send_back(request.person, question, request.now))
+    decide(report, request, lambda: report.send_back(request.person, question, request.now))
     return _settled("returned", report, request, store)
 
 
@@ -223,6 +237,7 @@ question_form = routing.form(
 
 def _settled(state: str, report: Report, request: Request, store: Store) -> Reply:
     """The author is told, and the next report is shown at once."""
+    request.note(f"reports.{state}", f"report:{report.id}")
     store.session.flush()
     store.deliveries.notify(
         f"reports.{state}",
@@ -236,14 +251,16 @@ def _settled(state: str, report: Report, request: Request, store: Store) -> Repl
 @choice("reviews.undo", number, who=reviewer)
 def undo(request: Request, store: Store, report_id: int) -> Reply:
     """Take one's decision back; its author is told that it is being read again."""
-    report = _report(store, report_id)
-    _decide(report, request, lambda: store.reports.undo(report, request.person, request.now))
+    report = _report(request, store, report_id)
+    decide(report, request, lambda: store.reports.undo(report, request.person, request.now))
+    store.erased = True  # what was public, in clear
+    request.note("reports.reopened", f"report:{report_id}")
     author = select(literal(report.author_id))
     store.deliveries.notify("reviews.reopened", {"report": report_id}, author, request.now)
-    return _shown(report, store, done=Words("reviews.undone", {"report": report}))
+    return _shown(report, request, store, done=Words("reviews.undone", {"report": report}))
 
 
-@notice("reviews.reopened")
+@notice("reviews.reopened", reserved=False)
 def reopened(recipient: Recipient, store: Store, report: int) -> Reply | None:
     found = store.reports.get(report)
     if found is None or found.state is not ReportState.claimed:
@@ -254,7 +271,7 @@ def reopened(recipient: Recipient, store: Store, report: int) -> Reply | None:
 @choice("reviews.latest", who=reviewer)
 def latest(request: Request, store: Store) -> Reply:
     """The last reports that this reader decided on."""
-    decided = store.reports.decided_by(request.person, SHOWN)
+    decided = store.reports.decided_by(request.person, SHOWN, _reach(request, store))
     choices: Choices = [
         (f"reviews.see:{one.id}", Words("reviews.line", {"report": one})) for one in decided
     ]
@@ -263,7 +280,7 @@ def latest(request: Request, store: Store) -> Reply:
 
 @choice("reviews.see", number, who=reviewer)
 def see(request: Request, store: Store, report_id: int) -> Reply:
-    return _decided(_report(store, report_id), request, store)
+    return _decided(_report(request, store, report_id), request, store)
 
 
 def _decided(report: Report, request: Request, store: Store) -> Reply:
@@ -295,7 +312,7 @@ def _open_number(request: Request, store: Store, about: str, answers: Mapping[st
     if report is None:
         again: Choices = [("reviews.by_number", "reviews.by_number"), do("review")]
         raise Refused("reviews.no_such_number", choices=again)
-    return opened(report, request, store)
+    return opened(_within_reach(report, request, store), request, store)
 
 
 def opened(report: Report, request: Request, store: Store) -> Reply:
@@ -317,14 +334,39 @@ number_form = routing.form(
 )
 
 
-def _report(store: Store, report_id: int) -> Report:
+def _report(request: Request, store: Store, report_id: int) -> Report:
     report = store.reports.get(report_id)
     if report is None:
         raise Refused("reviews.withdrawn", choices=_onward())
+    return _within_reach(report, request, store)
+
+
+def held_report(request: Request, store: Store, report_id: int) -> Report:
+    """A report that this reader holds; refuse any other."""
+    report = _report(request, store, report_id)
+    decide(report, request, lambda: report.claim(request.person, request.now))
     return report
 
 
-def _decide(report: Report, request: Request, decide: Callable[[], object]) -> None:
+def _reach(request: Request, store: Store) -> Reach:
+    """What this reader may read: all, or some themes and académies."""
+    return store.grants.reach_of(request.person, request.now)
+
+
+def may_read(report: Report, request: Request, store: Store) -> bool:
+    """Whether who asks may read a report before it is published."""
+    covers = _reach(request, store).covers
+    return reviewer(request) and covers(report.theme, report.academie)
+
+
+def _within_reach(report: Report, request: Request, store: Store) -> Report:
+    """A report of this reader's themes and académies; refuse any other."""
+    if not may_read(report, request, store):
+        raise Refused("reviews.not_yours", choices=_onward())
+    return report
+
+
+def decide(report: Report, request: Request, decide: Callable[[], object]) -> None:
     try:
         decide()
     except Taken:

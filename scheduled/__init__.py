@@ -2,7 +2,26 @@
 
 from bot.settings import Settings
 from bot.ticker import Job
-from scheduled import broadcasts, meetings, polls, retention, reviews, rooms, threads
+from scheduled import (
+    approvals,
+    audit,
+    broadcasts,
+    data_requests,
+    erasures,
+    exports,
+    handovers,
+    invitations,
+    keys,
+    limits,
+    linking,
+    meetings,
+    members,
+    polls,
+    retention,
+    reviews,
+    rooms,
+    threads,
+)
 
 
 def jobs(settings: Settings) -> list[Job]:
@@ -12,7 +31,18 @@ def jobs(settings: Settings) -> list[Job]:
         *reviews.jobs(settings),
         *meetings.jobs(),
         *rooms.jobs(),
+        *members.jobs(),
+        *handovers.jobs(),
+        *invitations.jobs(settings),
         *broadcasts.jobs(),
         *threads.jobs(settings),
+        *audit.jobs(),
+        *approvals.jobs(),
+        *data_requests.jobs(),
+        *exports.jobs(settings),
+        *erasures.jobs(settings),
+        *keys.jobs(),
+        *linking.jobs(),
+        *limits.jobs(),
         *retention.jobs(settings),
     ]

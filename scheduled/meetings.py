@@ -4,6 +4,7 @@ from datetime import datetime
 
 from bot.quiet import leaves_at
 from bot.ticker import Job
+from storage.broadcasts import Unasked
 from storage.deliveries import Kind
 from storage.store import Store
 
@@ -22,7 +23,7 @@ def remind(store: Store, now: datetime) -> None:
         reminder.notice_id = store.deliveries.notify(
             "meetings.reminder",
             {"meeting": meeting.id, "version": reminder.version},
-            store.meetings.expected(meeting),
+            store.broadcasts.unmuted(store.meetings.expected(meeting), Unasked.reminder),
             now,
             due_at=leaves_at(now),
             expires_at=reminder.expires_at,

@@ -7,6 +7,7 @@ from bot.settings import Settings
 from bot.texts import Texts
 from bot.ticker import Job
 from bot.wording import Count, Subject, chart_of
+from storage.broadcasts import Unasked
 from storage.store import Store
 
 
@@ -52,7 +53,7 @@ def announce(store: Store, now: datetime, drawn: dict[int, bytes]) -> None:
         store.deliveries.notify(
             "polls.result",
             {"poll": poll_id, "count": count},
-            store.polls.told_result(poll, now),
+            store.broadcasts.unmuted(store.polls.told_result(poll, now), Unasked.result),
             now,
         )
 

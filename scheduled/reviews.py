@@ -25,7 +25,7 @@ def tell_waiting(store: Store, now: datetime, zone: ZoneInfo) -> None:
         return
     if not store.reports.count_waiting():
         return
-    if store.sessions.try_again("reviews.waiting", 1, ONCE, now):  # one process tells
+    if store.rates.once("reviews.waiting", ONCE, now):  # one process tells
         evening = local.replace(hour=20, minute=0, second=0, microsecond=0)
         store.deliveries.notify(
             "reviews.waiting", {}, store.grants.readers(now), now, expires_at=evening

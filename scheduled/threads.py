@@ -21,7 +21,7 @@ def tell_late(store: Store, now: datetime, zone: ZoneInfo) -> None:
         return
     if not store.threads.count_waiting(now - LAPSE):
         return
-    if store.sessions.try_again("threads.late", 1, ONCE, now):  # one process tells
+    if store.rates.once("threads.late", ONCE, now):  # one process tells
         evening = local.replace(hour=20, minute=0, second=0, microsecond=0)
         secretaries = store.grants.secretaries(now)
         store.deliveries.notify("threads.late", {}, secretaries, now, expires_at=evening)

@@ -50,6 +50,20 @@ class BroadcastKind(StrEnum):
     event = "event"
 
 
+class Unasked(StrEnum):
+    """Each kind of message that people get unasked, and may stop: broadcasts, and what follows.
+
+    What answers somebody, or is about their own report or letter, is none of them.
+    """
+
+    news = "news"
+    consultation = "consultation"
+    event = "event"
+    poll = "poll"
+    result = "result"
+    reminder = "reminder"
+
+
 class BroadcastState(StrEnum):
     """`composed`: shown in a preview only. `confirmed`: it leaves at `leaves_at`."""
 
@@ -144,13 +158,13 @@ class Broadcast(Base):
 
 
 class Mute(Base):
-    """A person asked not to be sent a kind of broadcast."""
+    """A person asked not to be sent a kind of message."""
 
     __tablename__ = "mutes"
     __table_args__ = (Index(None, "kind", "since"),)
 
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), primary_key=True)
-    kind: Mapped[BroadcastKind] = mapped_column(Named(BroadcastKind), primary_key=True)
+    kind: Mapped[Unasked] = mapped_column(Named(Unasked), primary_key=True)
     since: Mapped[datetime] = mapped_column(Instant)
 
 
@@ -307,18 +321,22 @@ class Broadcasts:
         wanted = select(Broadcast.file_id).where(Broadcast.file_id.in_(file_ids))
         return {file_id for file_id in self.session.scalars(wanted) if file_id is not None}
 
-    def muted_by(self, person_id: int) -> frozenset[BroadcastKind]:
+    def muted_by(self, person_id: int) -> frozenset[Unasked]:
         """The kinds that a person asked not to be sent."""
         wanted = select(Mute.kind).where(Mute.person_id == person_id)
         return frozenset(self.session.scalars(wanted))
 
-    def mute(self, person_id: int, kinds: Iterable[BroadcastKind], now: datetime) -> None:
+    def unmuted(self, people: Select[int], kind: Unasked) -> Select[int]:
+        """Of some people, those who did not ask not to be sent a kind of message."""
+        found = people.subquery()
+        muted = select(Mute.person_id).where(Mute.kind == kind)
+        return select(found.c[0]).where(found.c[0].not_in(muted))
+
+    def mute(self, person_id: int, kinds: Iterable[str], now: datetime) -> None:
         rows = [{"person_id": person_id, "kind": kind, "since": now} for kind in kinds]
         execute(self.session, insert_into(self.session, Mute).on_conflict_do_nothing(), rows)
 
-    def unmute(
-        self, person_id: int, kinds: Iterable[BroadcastKind], since: datetime | None = None
-    ) -> None:
+    def unmute(self, person_id: int, kinds: Iterable[str], since: datetime | None = None) -> None:
         """Send a person some kinds again; if `since` is given, those muted at that very moment."""
         mine = (Mute.person_id == person_id) & Mute.kind.in_(list(kinds))
         if since is not None:

@@ -1,9 +1,9 @@
 """What each conversation points to, the updates already applied, and the drafts of forms."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, cast
 
@@ -23,11 +23,17 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.base import Base, dialect_of, execute, insert_into
+from storage.limits.rates import MESSAGES
+from storage.limits.restrictions import (
+    RestrictedAddress,
+    Restriction,
+    RestrictionKind,
+    of_account,
+)
 from storage.people import Account, Chat, ChatKind, ChatState, Person, Profile
 from storage.types import BlindIndex, Encrypted, EncryptedJSON, Instant, blind
 
 MOST_AWAITED = 5  # messages that a typed number may answer
-THROTTLE_WINDOW = timedelta(minutes=1)
 MOST_THREADS = 20  # in which somebody has a conversation of its own, of one chat
 
 
@@ -52,7 +58,8 @@ class Conversation(Base):
 
     `awaiting` is a list of `[message, kind, title, [[action, label], …]]`, and of what `unsent`
     makes. `kept` is what was said outside any form, joined by line ends; `kept_in` is a list of the
-    messages that it was said in and its length, `[[message, …], length]`, piece by piece.
+    messages that it was said in and its length, `[[message, …], length]`, piece by piece. `said_at`
+    is when anything was last said.
     """
 
     __tablename__ = "conversations"
@@ -68,6 +75,7 @@ class Conversation(Base):
     kept_in: Mapped[list[Any] | None] = mapped_column(EncryptedJSON("conversations.kept_in"))
     window_started_at: Mapped[datetime] = mapped_column(Instant)
     window_count: Mapped[int]
+    said_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class Draft(Base):
@@ -126,7 +134,9 @@ class Context:
     """Who speaks and where, as one update needs it. Ids are those of the database.
 
     `last_event` and `last_message` are the chat's counters (see `storage.people.Chat`), `recent`
-    how many updates were counted in the current minute, in all threads of the chat.
+    how many updates were counted in the current minute, in all threads of the chat; `fresh_at` is
+    when that is over. `begun` says that the account is made by this update. What they are under
+    until some moment, if anything, is `restriction`.
     """
 
     conversation_id: int
@@ -145,7 +155,18 @@ class Context:
     awaiting: list[Any]
     kept: str | None
     kept_in: list[Any] | None
+    created_at: datetime
+    restriction_id: int | None
+    restriction: RestrictionKind | None
+    restricted_until: datetime | None
     recent: int = 0
+    fresh_at: datetime | None = None
+    begun: bool = False
+
+    def is_under(self, kind: RestrictionKind, now: datetime) -> bool:
+        """Whether who speaks is under a restriction of a kind."""
+        until = self.restricted_until
+        return self.restriction is kind and (until is None or until > now)
 
     def keep_said(self, said: str, messages: list[str]) -> None:
         """Keep what was said outside any form, in some messages, after what was kept before."""
@@ -220,10 +241,16 @@ _find = (
         Conversation.awaiting,
         Conversation.kept,
         Conversation.kept_in,
+        Account.created_at,
+        Restriction.id,
+        Restriction.kind,
+        Restriction.ends_at,
     )
     .join(Chat, Conversation.chat_id == Chat.id)
     .join(Account, Conversation.account_id == Account.id)
     .join(Person, Account.person_id == Person.id)
+    .outerjoin(RestrictedAddress, of_account())
+    .outerjoin(Restriction, Restriction.id == RestrictedAddress.restriction_id)
     .where(
         Chat.platform.in_(bindparam("platforms", expanding=True)),
         Chat.address_index.in_(bindparam("chats", expanding=True)),
@@ -272,7 +299,16 @@ _keep = (
             ),
             else_=_table.c.window_started_at,
         ),
+        said_at=bindparam("moment", type_=Instant()),
     )
+)
+# Among others, whose accounts they are is read again under a lock: the group's is not their own
+# chat's, under which two people become one.
+_speakers = (
+    select(_accounts.c.id, _accounts.c.person_id)
+    .where(_accounts.c.id.in_(bindparam("accounts", expanding=True)))
+    .order_by(_accounts.c.id)
+    .with_for_update(read=True)
 )
 
 
@@ -304,6 +340,15 @@ UNSENT = "#"  # begins what stands for a message's id until it has one: the deli
 def unsent(delivery_id: int, kind: str) -> list[Any]:
     """The entry of a message of which the platform gives the id; what it offers is kept once."""
     return [f"{UNSENT}{delivery_id}", kind, "", []]
+
+
+def _count_together(contexts: Sequence[Context]) -> None:
+    """What somebody says in one thread of a chat counts in all of them."""
+    if len(contexts) > 1:
+        recent = sum(one.recent for one in contexts)
+        fresh_at = max((one.fresh_at for one in contexts if one.fresh_at), default=None)
+        for one in contexts:
+            one.recent, one.fresh_at = recent, fresh_at
 
 
 class Conversations:
@@ -344,12 +389,16 @@ class Conversations:
         senders = [place.sender for place in places]
         rows = execute(self.session, _find, {**chats, "senders": senders})
         threads: dict[Place, dict[str, Context]] = defaultdict(dict)
-        recent: Counter[Place] = Counter()
         for platform, chat, sender, thread, count, started_at, *known in rows:
             place = Place(platform, chat, sender, "")
             threads[place][thread] = context = Context(*known)
-            recent[place] += count if started_at > now - THROTTLE_WINDOW else 0
+            if started_at > now - MESSAGES.window:
+                context.recent, context.fresh_at = count, started_at + MESSAGES.window
             self._found.append(context)
+        for those in threads.values():
+            _count_together(list(those.values()))
+        if lock:
+            self._know_again([one for those in threads.values() for one in those.values()])
         found = {}
         for place in places:
             everywhere = replace(place, thread="")
@@ -359,8 +408,23 @@ class Conversations:
                 thread = min(begun)
             if thread in begun:
                 found[place] = begun[thread]
-                found[place].recent = recent[everywhere]
         return found
+
+    def _know_again(self, contexts: Sequence[Context]) -> None:
+        """Lock whose the accounts are that speak among others."""
+        among = [one for one in contexts if one.chat_kind is ChatKind.group]
+        if not among or dialect_of(self.session) == "sqlite":
+            return
+        accounts = sorted({one.account_id for one in among})
+        people = dict(execute(self.session, _speakers, {"accounts": accounts}).all())
+        for one in among:
+            one.person_id = people.get(one.account_id, one.person_id)
+
+    def speak_as(self, account_ids: Collection[int], person_id: int) -> None:
+        """Note, for what this transaction still handles, whose some accounts are now."""
+        for context in self._found:
+            if context.account_id in account_ids:
+                context.person_id = person_id
 
     def begin(self, chat: Chat, account: Account, thread: str, now: datetime) -> None:
         """Make the conversation if it is not there yet."""
@@ -376,7 +440,7 @@ class Conversations:
 
     def keep(self, contexts: Sequence[Context], now: datetime) -> None:
         """Write back what updates changed, count them for the throttle, and note who was seen."""
-        window = now - THROTTLE_WINDOW
+        window = now - MESSAGES.window
         seen = [one.account_id for one in contexts if one.seen_at <= window]
         if seen:
             execute(self.session, _see, {"accounts": sorted(set(seen)), "moment": now})
@@ -456,6 +520,12 @@ class Conversations:
 
     def drop_drafts_of(self, person_id: int) -> None:
         self.session.execute(delete(Draft).where(Draft.person_id == person_id))
+
+    def kept_of(self, person_id: int) -> list[str]:
+        """What a person said outside any form that is kept."""
+        accounts = select(Account.id).where(Account.person_id == person_id)
+        wanted = select(Conversation.kept).where(Conversation.account_id.in_(accounts))
+        return [kept for kept in self.session.scalars(wanted) if kept is not None]
 
     def drop_kept_of(self, person_id: int) -> None:
         """Drop what a person said outside any form, in all their conversations."""

@@ -8,7 +8,7 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
@@ -18,20 +18,17 @@ import structlog
 from sqlalchemy import (
     Connection,
     Engine,
-    LargeBinary,
-    String,
+    NullPool,
     create_engine,
     event,
     inspect,
     make_url,
-    select,
 )
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Session
 
 from storage import keys
-from storage.base import Base
 from storage.store import Store
 from storage.workers import Job, Workers
 
@@ -44,6 +41,8 @@ Together = Callable[[Store, list[Item]], list[T]]
 
 TRIES = 3
 BUSY_MS = 15_000
+EMPTY_MS = 200  # for which the write-ahead log may keep others from writing, to be emptied
+EMPTY_AGAIN = 5.0  # seconds until that is tried again
 POSTGRESQL_OPTIONS = (
     "-c timezone=UTC -c statement_timeout=15000 -c lock_timeout=10000 "
     "-c idle_in_transaction_session_timeout=15000"
@@ -58,34 +57,31 @@ class Unavailable(Exception):
     """The database cannot be reached, or written to (its disk is full, its file is read-only)."""
 
 
-class KeyRow(Base):
-    """A key of this database, wrapped by the operator's secret."""
-
-    __tablename__ = "keys"
-
-    purpose: Mapped[str] = mapped_column(String(20), primary_key=True)
-    version: Mapped[int] = mapped_column(primary_key=True)
-    sealed: Mapped[bytes] = mapped_column(LargeBinary)
-
-
 class Database:
     """The one way to read and write.
 
     Args:
         url: `sqlite:///path` or `postgresql://…`.
         secrets: the operator's secret, then earlier ones still in use.
+        secrets_by_now: gives them as they are later, if they may have been rotated meanwhile.
 
     Attributes:
         taken_back_at: when something that was perhaps on its way was last taken back or erased.
     """
 
-    def __init__(self, url: str, secrets: Sequence[str]) -> None:
-        self.url = _with_driver(url)
+    def __init__(
+        self,
+        url: str,
+        secrets: Sequence[str],
+        secrets_by_now: Callable[[], Sequence[str]] | None = None,
+    ) -> None:
+        self.url = with_driver(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._secrets = list(secrets)
+        self._secrets_by_now = secrets_by_now or (lambda: self._secrets)
         if self.is_sqlite:
-            self.engine = _sqlite_engine(self.url, writer=True)
-            self._read_engine = _sqlite_engine(self.url, writer=False)
+            self.engine = sqlite_engine(self.url, writer=True)
+            self._read_engine = sqlite_engine(self.url, writer=False)
             threads = 1
         else:
             self.engine = _postgresql_engine(self.url)
@@ -95,6 +91,8 @@ class Database:
         self._lookers = Workers("looker", 1, self._look)  # small reads that many wait for
         self._readers = ThreadPoolExecutor(4, thread_name_prefix="reader")
         self._answers = True
+        self._holds_erased = False  # the write-ahead log does, of SQLite
+        self._empties_from = 0.0
         self.taken_back_at = float("-inf")  # in the seconds of `time.monotonic`
 
     def open(self) -> None:
@@ -104,36 +102,44 @@ class Database:
             NotMigrated: the tables are not there.
             KeyRefused: the secret is not the one of this database.
         """
-        if not inspect(self.engine).has_table(KeyRow.__tablename__):
+        if not inspect(self.engine).has_table(keys.KeyRow.__tablename__):
             raise NotMigrated
         with Session(self.engine) as session, session.begin():
-            rows = list(session.scalars(select(KeyRow)))
-            if not rows:
-                rows = [KeyRow(**vars(key)) for key in keys.new_keys(self._secrets[0])]
-                session.add_all(rows)
-            kept = [keys.WrappedKey(row.purpose, row.version, row.sealed) for row in rows]
-            keyring = keys.Keyring.open(self._secrets, kept)
+            in_database = keys.Keys(session)
+            kept = in_database.kept() or in_database.make(self._secrets[0])
+            keyring = keys.Keyring.open(self._secrets, kept, self._data_keys)
         for engine in (self.engine, self._read_engine):
             engine.dialect.preau_keyring = keyring  # type: ignore[attr-defined]
         self.keyring = keyring
         self._writers.start()
         self._lookers.start()
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], *, last: bool = False) -> T:
         """Do `work` in a transaction; when this returns it is committed.
+
+        Args:
+            last: it goes after the others; see `Workers`.
 
         Raises:
             Unavailable: nothing was written; it may be tried again later.
         """
-        return await self.write_with_others(_alone(work), None)
+        return await self.write_with_others(_alone(work), None, last=last)
 
-    async def write_with_others(self, work: Together[Item, T], item: Item) -> T:
+    async def write_with_others(
+        self, work: Together[Item, T], item: Item, *, last: bool = False
+    ) -> T:
         """Do `work` on an item, and on those that wait for the same work, in one transaction.
 
         Args:
             work: gives a result for each item, in order; it is also called with one alone.
+            last: it goes after the others; see `Workers`.
         """
-        return await _submitted(self._writers, work, item)
+        return await _submitted(self._writers, work, item, last=last)
+
+    @property
+    def waiting(self) -> int:
+        """How many writes wait for others."""
+        return self._writers.waiting
 
     async def read_with_others(self, work: Together[Item, T], item: Item) -> T:
         """As `write_with_others`, for a small read that many may ask for at the same time."""
@@ -161,10 +167,20 @@ class Database:
         self.engine.dispose()
         self._read_engine.dispose()
 
+    def _data_keys(self) -> Mapping[int, bytes]:
+        """The data keys as they are by now, read on a connection of its own.
+
+        Who asks is in a transaction, perhaps on the only connection of its pool.
+        """
+        own = create_engine(self.url, poolclass=NullPool, hide_parameters=True)
+        with Session(own) as session:
+            kept = keys.Keys(session).kept()
+        return keys.opened(self._secrets_by_now(), kept)[keys.DATA]
+
     def _read(self, work: Work[T]) -> T:
         try:
             with self._read_engine.connect() as connection:
-                return work(Store(_session(connection)))
+                return work(Store(session_on(connection)))
         except DBAPIError as error:
             raise self._named(error) from error
 
@@ -187,7 +203,8 @@ class Database:
             job.result = result
         if store.deliveries.taken_back:
             self.taken_back_at = time.monotonic()
-        if store.erased and self.is_sqlite:
+        self._holds_erased |= store.erased and self.is_sqlite
+        if self._holds_erased:
             self._empty_journal()
 
     def _look(self, group: Sequence[Job]) -> None:
@@ -207,23 +224,34 @@ class Database:
     def _commit(self, group: Sequence[Job]) -> tuple[list[Any], Store]:
         """The results, and the store, which says what else there is to do."""
         with self.engine.begin() as connection:
-            session = _session(connection)
+            session = session_on(connection)
             store = Store(session)
             results = _results(store, group)
         return results, store
 
     def _empty_journal(self) -> None:
-        """Leave nothing of what was erased in the write-ahead log; the next erasure tries again.
+        """Leave nothing of what was erased in the write-ahead log, or try again later.
 
-        What was erased is committed: a log that cannot be emptied now is no failure of it.
+        Whoever reads for long, as a backup does, keeps it: nobody waits for that. What was erased
+        is committed: a log that cannot be emptied now is no failure of it.
         """
+        if time.monotonic() < self._empties_from:
+            return
+        self._empties_from = time.monotonic() + EMPTY_AGAIN
         try:
             with self.engine.connect() as connection:
                 journal = connection.connection.driver_connection
                 assert journal is not None
-                journal.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                journal.execute(f"PRAGMA busy_timeout={EMPTY_MS}")
+                try:
+                    [held, *_] = journal.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                finally:
+                    journal.execute(f"PRAGMA busy_timeout={BUSY_MS}")
         except (DBAPIError, sqlite3.Error) as error:
             log.warning("the write-ahead log could not be emptied", reason=str(error))
+        else:
+            self._holds_erased = bool(held)
+            self._empties_from = self._empties_from if held else 0.0
 
     def _named(self, error: BaseException) -> BaseException:
         """An error as callers know it."""
@@ -244,8 +272,10 @@ class Database:
             log.warning("the database does not answer", reason=first_line(error))
 
 
-async def _submitted(workers: Workers, work: Together[Item, T], item: Item) -> T:
-    job = Job(work, item, asyncio.get_running_loop())
+async def _submitted(
+    workers: Workers, work: Together[Item, T], item: Item, *, last: bool = False
+) -> T:
+    job = Job(work, item, asyncio.get_running_loop(), last=last)
     workers.submit(job)
     assert isinstance(job.future, asyncio.Future)
     done: T = await job.future
@@ -266,7 +296,7 @@ def _alone(work: Work[T]) -> Together[None, T]:
     return lambda store, _: [work(store)]
 
 
-def _session(connection: Connection) -> Session:
+def session_on(connection: Connection) -> Session:
     """A session in a transaction that is not its own to end."""
     return Session(
         connection,
@@ -302,7 +332,7 @@ def first_line(error: DBAPIError) -> str:
     return (str(error.orig).strip().splitlines() or [type(error.orig).__name__])[0]
 
 
-def _with_driver(url: str) -> URL:
+def with_driver(url: str) -> URL:
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
         return parsed.set(drivername="postgresql+psycopg")
@@ -321,7 +351,7 @@ def _postgresql_engine(url: URL) -> Engine:
     )
 
 
-def _sqlite_engine(url: URL, *, writer: bool) -> Engine:
+def sqlite_engine(url: URL, *, writer: bool) -> Engine:
     """One writer that begins at once, so that it waits instead of failing; readers apart."""
     path = Path(url.database or "")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,7 @@
 """Roles that people hold, each with its scope and term."""
 
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -24,7 +26,19 @@ class Role(StrEnum):
 
 
 # Roles that one has everywhere or not at all: narrowed to a group, they would allow nothing there.
-EVERYWHERE = (Role.secretariat, Role.reviewer, Role.administrator)
+EVERYWHERE = (Role.secretariat, Role.administrator)
+THEME, ACADEMIE = "theme:", "academie:"  # what begins the scope of a reviewer of only these
+
+
+def scope_of_reviewer(theme: str | None, academie: str | None) -> str:
+    """The scope of who reviews the reports of one theme, or one académie; empty: all of them."""
+    if theme is not None:
+        return f"{THEME}{theme}"
+    return f"{ACADEMIE}{academie}" if academie is not None else ""
+
+
+# Roles that somebody must always hold, or nobody could give them back.
+NEEDED = (Role.secretariat, Role.administrator)
 
 
 class Grant(Base):
@@ -48,7 +62,39 @@ class Grant(Base):
     @classmethod
     def counts(cls, now: datetime) -> ColumnElement[bool]:
         """Whether it is active, and of a scope that its role can have."""
-        return cls.active(now) & or_(cls.scope == "", cls.role.not_in(EVERYWHERE))
+        some = or_(cls.scope.startswith(THEME), cls.scope.startswith(ACADEMIE))
+        return cls.active(now) & or_(
+            cls.scope == "",
+            (cls.role == Role.reviewer) & some,
+            cls.role.not_in((*EVERYWHERE, Role.reviewer)),
+        )
+
+
+@dataclass(frozen=True)
+class Reach:
+    """The reports that somebody may read before they are published.
+
+    Attributes:
+        everything: all of them; else those on some themes, and those from some académies.
+    """
+
+    everything: bool = False
+    themes: frozenset[str] = frozenset()
+    academies: frozenset[str] = frozenset()
+
+    def covers(self, theme: str | None, academie: str | None) -> bool:
+        return self.everything or theme in self.themes or academie in self.academies
+
+
+ALL_REPORTS = Reach(everything=True)
+
+
+class NoSuchGrant(Exception):
+    """There is no such role, or it has ended."""
+
+
+class LastHolder(Exception):
+    """Nobody else holds a role that somebody must hold."""
 
 
 class Grants:
@@ -80,8 +126,22 @@ class Grants:
         """The people who hold a role."""
         return select(Grant.person_id).where(Grant.counts(now))
 
+    def reach_of(self, person_id: int, now: datetime) -> Reach:
+        """What a person may read before it is published, by all their roles."""
+        wanted = select(Grant.role, Grant.scope).where(
+            Grant.person_id == person_id,
+            Grant.role.in_((Role.secretariat, Role.reviewer)),
+            Grant.counts(now),
+        )
+        scopes = {scope for _, scope in self.session.execute(wanted)}
+        return Reach(
+            everything="" in scopes,
+            themes=frozenset(_named(THEME, scopes)),
+            academies=frozenset(_named(ACADEMIE, scopes)),
+        )
+
     def readers(self, now: datetime) -> Select[int]:
-        """The people who may read reports before they are published."""
+        """The people who may read some reports, or all, before they are published."""
         reads = Grant.role.in_((Role.secretariat, Role.reviewer))
         return select(Grant.person_id).where(reads, Grant.counts(now)).distinct()
 
@@ -91,6 +151,38 @@ class Grants:
         if besides is not None:
             serves &= Grant.person_id != besides
         return select(Grant.person_id).where(serves).distinct()
+
+    def get(self, grant_id: int, now: datetime) -> Grant | None:
+        """A role that somebody holds now."""
+        wanted = select(Grant).where(Grant.id == grant_id, Grant.counts(now))
+        return self.session.scalars(wanted).first()
+
+    def held(self, now: datetime) -> list[Grant]:
+        """Every role that somebody holds."""
+        return list(self.session.scalars(select(Grant).where(Grant.counts(now)).order_by(Grant.id)))
+
+    def end_one(self, grant_id: int, now: datetime) -> Grant:
+        """End one role of one person.
+
+        All who hold it are locked, so that two do not end each other's at once.
+
+        Raises:
+            NoSuchGrant
+            LastHolder: of one of `NEEDED`.
+        """
+        found = self.get(grant_id, now)
+        if found is None:
+            raise NoSuchGrant
+        alike = select(Grant).where(Grant.role == found.role, Grant.counts(now))
+        locked = alike.order_by(Grant.id).with_for_update()
+        held = self.session.scalars(locked.execution_options(populate_existing=True)).all()
+        if found not in held:
+            raise NoSuchGrant
+        if found.role in NEEDED and len(held) == 1:
+            raise LastHolder
+        found.ends_at = now
+        self.session.flush()
+        return found
 
     def end(self, person_id: int, now: datetime) -> None:
         mine = (Grant.person_id == person_id) & Grant.active(now)
@@ -111,3 +203,8 @@ class Grants:
         if role is not None:
             ending = ending.where(Grant.role == role)
         self.session.execute(ending.values(ends_at=now))
+
+
+def _named(kind: str, scopes: Collection[str]) -> Iterator[str]:
+    """The themes, or the académies, that some scopes name."""
+    return (scope.removeprefix(kind) for scope in scopes if scope.startswith(kind))

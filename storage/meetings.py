@@ -77,7 +77,7 @@ class Meeting(Base):
 
 
 class MeetingAnswer(Base):
-    """What a person said about coming; the last word counts."""
+    """What a person said about coming, and when; the last word counts."""
 
     __tablename__ = "meeting_answers"
     __table_args__ = (Index(None, "person_id"),)
@@ -85,6 +85,7 @@ class MeetingAnswer(Base):
     meeting_id: Mapped[int] = mapped_column(ForeignKey("meetings.id"), primary_key=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), primary_key=True)
     answer: Mapped[Attendance] = mapped_column(Named(Attendance))
+    said_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class Reminder(Base):
@@ -157,7 +158,7 @@ def _answering(dialect: str) -> Executable:
     is_open = exists().where(WorkingGroup.id == Meeting.group_id, WorkingGroup.closed_at.is_(None))
     possible = or_(Meeting.link.is_not(None), answer != Attendance.remotely)
     at_that_hour = (
-        select(Meeting.id, Membership.person_id, answer)
+        select(Meeting.id, Membership.person_id, answer, now)
         .join(Membership, Membership.group_id == Meeting.group_id)
         .where(
             Meeting.id == bindparam("meeting"),
@@ -171,10 +172,11 @@ def _answering(dialect: str) -> Executable:
         .with_for_update(read=True, of=[Meeting, Membership])
     )
     insert = dialect_insert(dialect, MeetingAnswer).from_select(
-        ["meeting_id", "person_id", "answer"], at_that_hour
+        ["meeting_id", "person_id", "answer", "said_at"], at_that_hour
     )
+    new = {"answer": insert.excluded.answer, "said_at": insert.excluded.said_at}
     return insert.on_conflict_do_update(
-        index_elements=["meeting_id", "person_id"], set_={"answer": insert.excluded.answer}
+        index_elements=["meeting_id", "person_id"], set_=new
     ).returning(MeetingAnswer.meeting_id)
 
 

@@ -45,21 +45,26 @@ def upgrade(engine: Engine, revision: str = "head", scripts: Path = MIGRATIONS) 
     Raises:
         BrokenReferences: rows would refer to nothing.
     """
+    with migrating(engine) as connection:
+        return upgrade_on(connection, revision, scripts)
+
+
+def upgrade_on(connection: Connection, revision: str, scripts: Path = MIGRATIONS) -> bool:
+    """As `upgrade`, in the transaction of `migrating`."""
     from alembic import command
 
-    with _connection(engine) as connection:
-        before = _revision(connection)
-        config = configuration(scripts)
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-        return _revision(connection) != before
+    before = revision_of(connection)
+    config = configuration(scripts)
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+    return revision_of(connection) != before
 
 
 def downgrade(engine: Engine, revision: str, scripts: Path = MIGRATIONS) -> None:
     """Go back, in one transaction; for tests and for those who know what they drop."""
     from alembic import command
 
-    with _connection(engine) as connection:
+    with migrating(engine) as connection:
         config = configuration(scripts)
         config.attributes["connection"] = connection
         command.downgrade(config, revision)
@@ -74,13 +79,14 @@ def is_current(database: Engine | Connection) -> bool:
     if isinstance(database, Engine):
         with database.connect() as connection:
             return is_current(connection)
-    at = _revision(database)
+    at = revision_of(database)
     if at is not None and at not in REVISIONS:
         raise NewerDatabase
     return at == HEAD
 
 
-def _revision(connection: Connection) -> str | None:
+def revision_of(connection: Connection) -> str | None:
+    """Of which version a database has the tables; None if it has none."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     at: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
@@ -88,7 +94,7 @@ def _revision(connection: Connection) -> str | None:
 
 
 @contextmanager
-def _connection(engine: Engine) -> Iterator[Connection]:
+def migrating(engine: Engine) -> Iterator[Connection]:
     """A connection of its own, in a transaction that nobody else migrates beside."""
     make = _on_sqlite if engine.dialect.name == "sqlite" else _on_postgresql
     own = make(engine)

@@ -4,7 +4,22 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, Select, String, UniqueConstraint, delete, select, update
+from sqlalchemy import (
+    ForeignKey,
+    Index,
+    Select,
+    String,
+    UniqueConstraint,
+    case,
+    column,
+    delete,
+    false,
+    func,
+    select,
+    table,
+    text,
+    update,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.base import Base, insert_into
@@ -40,7 +55,27 @@ class ChatState(StrEnum):
 
 
 class Person(Base):
+    """A person. Who became another (`merged_into`) goes on as that one, and is a bare row here.
+
+    `erased_at`: since when nothing is known of them any more under this id. `erase_at`: when they
+    are to be erased, as they were told.
+    """
+
     __tablename__ = "people"
+    __table_args__ = (
+        Index(
+            None,
+            "merged_into",
+            sqlite_where=text("merged_into IS NOT NULL"),
+            postgresql_where=text("merged_into IS NOT NULL"),
+        ),
+        Index(
+            None,
+            "erase_at",
+            sqlite_where=text("erase_at IS NOT NULL"),
+            postgresql_where=text("erase_at IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str | None] = mapped_column(Encrypted("people.name"))
@@ -49,10 +84,12 @@ class Person(Base):
     language: Mapped[str] = mapped_column(String(12))
     created_at: Mapped[datetime] = mapped_column(Instant)
     erased_at: Mapped[datetime | None] = mapped_column(Instant)
+    merged_into: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
+    erase_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class Account(Base):
-    """A person's address on one platform."""
+    """A person's address on one platform. They may have chosen one that `takes_notices`."""
 
     __tablename__ = "accounts"
     __table_args__ = (UniqueConstraint("platform", "address_index"), Index(None, "person_id"))
@@ -64,6 +101,7 @@ class Account(Base):
     address_index: Mapped[str] = mapped_column(BlindIndex("accounts.address"))
     created_at: Mapped[datetime] = mapped_column(Instant)
     last_seen_at: Mapped[datetime] = mapped_column(Instant)
+    takes_notices: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class Chat(Base):
@@ -87,12 +125,26 @@ class Chat(Base):
     last_message: Mapped[int] = mapped_column(default=0)
 
 
+# When somebody last said anything in a chat; conversations are a file of their own.
+_said = table("conversations", column("chat_id"), column("said_at"))
+_spoken = select(func.max(_said.c.said_at)).where(_said.c.chat_id == Chat.id).scalar_subquery()
+
+
 class People:
     def __init__(self, session: Session) -> None:
         self.session = session
 
     def get(self, person_id: int) -> Person:
         return self.session.get_one(Person, person_id)
+
+    def find(self, person_id: int) -> Person | None:
+        return self.session.get(Person, person_id)
+
+    def once(self, person_id: int) -> list[tuple[int, datetime]]:
+        """Under which ids a person was known, and since when: with those of who became them."""
+        themselves = (Person.id == person_id) | (Person.merged_into == person_id)
+        wanted = select(Person.id, Person.created_at).where(themselves).order_by(Person.id)
+        return [(row[0], row[1]) for row in self.session.execute(wanted)]
 
     def load(self, person_ids: Collection[int]) -> None:
         """Load some people at once, for a store that holds what it loads."""
@@ -166,7 +218,10 @@ class People:
     def direct_chats(
         self, people: Sequence[int], platforms: Collection[str] | None = None
     ) -> dict[int, int]:
-        """The active direct chat where each of some people was last seen, by person.
+        """Where to write to each of some people, by person: an active direct chat of theirs.
+
+        It is one of the account that they chose, else of any; of these the one in which they spoke
+        last.
 
         Args:
             platforms: those that are served; None for all there are.
@@ -175,7 +230,13 @@ class People:
             select(Account.person_id, Chat.id)
             .join(Account, Chat.account_id == Account.id)
             .where(Account.person_id.in_(people), Chat.state == ChatState.active)
-            .order_by(Account.last_seen_at, Chat.id)
+            .order_by(
+                Account.takes_notices,
+                _spoken.is_not(None),
+                _spoken,
+                Account.last_seen_at,
+                Chat.id,
+            )
         )
         if platforms is not None:
             wanted = wanted.where(Chat.platform.in_(platforms))
@@ -194,6 +255,63 @@ class People:
     def accounts_of(self, person_id: int) -> list[Account]:
         wanted = select(Account).where(Account.person_id == person_id).order_by(Account.id)
         return list(self.session.scalars(wanted))
+
+    def lock_owners(self, account_ids: Collection[int]) -> dict[int, Account]:
+        """Some accounts by id, as they are now, locked with all that their people have.
+
+        Nobody acts as these people, or refers to them, before this transaction ends: their chats
+        are locked, then their accounts, then their own rows, each in the order of ids.
+        """
+        found: dict[int, Account] = {}
+        while True:
+            owners = select(Account.person_id).where(Account.id.in_(account_ids))
+            people = set(self.session.scalars(owners))
+            theirs = select(Account.id).where(Account.person_id.in_(people))
+            chats = select(Chat.id).where(Chat.account_id.in_(theirs))
+            self.lock_chats(self.session.scalars(chats).all())
+            wanted = select(Account).where(Account.person_id.in_(people)).order_by(Account.id)
+            locked = wanted.with_for_update().execution_options(populate_existing=True)
+            found = {account.id: account for account in self.session.scalars(locked)}
+            if set(account_ids) <= found.keys() or not people:
+                break
+        rows = select(Person.id).where(Person.id.in_(people)).order_by(Person.id)
+        self.session.execute(rows.with_for_update()).all()
+        return {one: found[one] for one in account_ids}
+
+    def choose_account(self, person_id: int, account_id: int | None) -> None:
+        """Send a person's notices to one of their accounts; None: where they spoke last."""
+        mine = update(Account).where(Account.person_id == person_id)
+        chosen = case((Account.id == account_id, True), else_=False)
+        self.session.execute(mine.values(takes_notices=chosen))
+
+    def part(self, account: Account, now: datetime) -> Person:
+        """Give an account to a newcomer; whose it was keeps all but that."""
+        language = self.get(account.person_id).language
+        newcomer = Person(language=language, created_at=now)
+        self.session.add(newcomer)
+        self.session.flush()
+        account.person_id, account.takes_notices = newcomer.id, False
+        self.session.flush()
+        return newcomer
+
+    def who_became(self, person_id: int) -> list[int]:
+        """The ids under which a person was known before they were found to be one."""
+        return list(self.session.scalars(select(Person.id).where(Person.merged_into == person_id)))
+
+    def become(self, gone: int, kept: int, now: datetime) -> None:
+        """Leave a bare row of a person who goes on as another."""
+        blank = {"name": None, "profile": None, "academie": None, "erase_at": None}
+        became = {"erased_at": now, "merged_into": kept}
+        self.session.execute(update(Person).where(Person.id == gone).values(**blank, **became))
+
+    def last_seen(self, people: Collection[int]) -> dict[int, datetime]:
+        """When each of some people last wrote to us, from any of their accounts."""
+        wanted = (
+            select(Account.person_id, func.max(Account.last_seen_at))
+            .where(Account.person_id.in_(people))
+            .group_by(Account.person_id)
+        )
+        return dict(self.session.execute(wanted).all())
 
     def mark_chat(self, chat_id: int, state: ChatState) -> None:
         self.session.execute(update(Chat).where(Chat.id == chat_id).values(state=state))
@@ -230,6 +348,16 @@ class People:
         """All who can still be written to."""
         return select(Person.id).where(Person.erased_at.is_(None))
 
+    def next_erasure(self) -> datetime | None:
+        """When the next of those who were told so is to be erased."""
+        wanted = select(func.min(Person.erase_at)).where(Person.erase_at.is_not(None))
+        return self.session.scalars(wanted).one()
+
+    def to_erase(self, now: datetime) -> list[int]:
+        """Who is to be erased by now, as they were told."""
+        due = Person.erase_at.is_not(None) & (Person.erase_at <= now)
+        return list(self.session.scalars(select(Person.id).where(due).order_by(Person.id)))
+
     def silent(self, before: datetime, holding: Sequence[Select[int]]) -> list[int]:
         """People with accounts, none of which was used since a moment.
 
@@ -259,5 +387,6 @@ class People:
     def erase(self, person_id: int, now: datetime) -> None:
         """Drop a person's accounts, whose chats are gone; the bare row stays."""
         self.session.execute(delete(Account).where(Account.person_id == person_id))
-        blank = {"name": None, "profile": None, "academie": None, "erased_at": now}
-        self.session.execute(update(Person).where(Person.id == person_id).values(**blank))
+        blank = {"name": None, "profile": None, "academie": None, "erase_at": None}
+        erased = update(Person).where(Person.id == person_id).values(**blank, erased_at=now)
+        self.session.execute(erased)

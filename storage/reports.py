@@ -1,5 +1,6 @@
 """Experience reports: what people tell, and what becomes of it."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,19 +17,22 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    true,
     tuple_,
+    type_coerce,
     update,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.base import Base, next_number
 from storage.files import Files
-from storage.grants import Grants
+from storage.grants import ACADEMIE, ALL_REPORTS, THEME, Grant, Grants, Reach
 from storage.people import Profile
 from storage.recommendations import Theme
-from storage.types import Encrypted, Instant, Named
+from storage.types import Encrypted, EncryptedJSON, Instant, Named
 
 LAPSE = timedelta(hours=24)  # a reader who does nothing with a report no longer holds it
+_NO_WORD = re.compile(r"[\d@/]")  # in a number or an address
 
 
 class ReportKind(StrEnum):
@@ -84,6 +88,43 @@ class Report(Base):
     submitted_at: Mapped[datetime] = mapped_column(Instant)
     claimed_by: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
     changed_at: Mapped[datetime] = mapped_column(Instant)
+    masked: Mapped[list[list[str]] | None] = mapped_column(EncryptedJSON("reports.masked"))
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What its author wrote, each text by itself."""
+        return tuple(text for text in (self.title, self.story, self.equipment, self.advice) if text)
+
+    def publicly(self, text: str) -> str:
+        """A text of it as it would be published: what its readers masked is."""
+        masks = sorted(self.masked or (), key=lambda one: len(one[0]), reverse=True)
+        if not masks:
+            return text
+        those = re.compile("|".join(f"({_wherever(words)})" for words, _ in masks), re.IGNORECASE)
+        return those.sub(lambda one: masks[(one.lastindex or 1) - 1][1], text)
+
+    def mask(self, reviewer: int, pieces: Sequence[tuple[str, str]]) -> None:
+        """Have some words be published as something else; its author's own text stays.
+
+        Args:
+            pieces: the words, and what stands for them.
+
+        Raises:
+            Taken: it is not in this reader's hands.
+        """
+        self._held_by(reviewer)
+        known = {words for words, _ in self.masked or ()}
+        new = [[words, mask] for words, mask in pieces if words not in known]
+        self.masked = [*(self.masked or ()), *new]
+
+    def unmask(self, reviewer: int) -> None:
+        """Take back all that was masked.
+
+        Raises:
+            Taken: it is not in this reader's hands.
+        """
+        self._held_by(reviewer)
+        self.masked = None
 
     @property
     def can_change(self) -> bool:
@@ -128,6 +169,12 @@ class Report(Base):
     def _become(self, state: ReportState, now: datetime) -> None:
         self.state = state
         self.changed_at = now
+
+
+def _wherever(words: str) -> str:
+    """A pattern of some words. Of letters alone, they are no part of a longer word."""
+    pattern = re.escape(words)
+    return pattern if _NO_WORD.search(words) else rf"(?<!\w){pattern}(?!\w)"
 
 
 class PublishedReport(Base):
@@ -252,7 +299,9 @@ class Reports:
         """What everybody may read of a report, if it is published."""
         return self.session.get(PublishedReport, report_id)
 
-    def next_waiting(self, after: Report | None = None) -> Report | None:
+    def next_waiting(
+        self, after: Report | None = None, reach: Reach = ALL_REPORTS
+    ) -> Report | None:
         """The report that has waited longest, locked, passing over those being taken.
 
         Args:
@@ -260,7 +309,7 @@ class Reports:
         """
         wanted = (
             select(Report)
-            .where(Report.state == ReportState.submitted)
+            .where(Report.state == ReportState.submitted, _within(reach))
             .order_by(Report.submitted_at, Report.id)
             .limit(1)
             .with_for_update(skip_locked=True)
@@ -272,9 +321,9 @@ class Reports:
                 return found
         return self.session.scalars(wanted).first()
 
-    def claimed_by(self, person_id: int) -> list[Report]:
+    def claimed_by(self, person_id: int, reach: Reach = ALL_REPORTS) -> list[Report]:
         wanted = select(Report).where(
-            Report.state == ReportState.claimed, Report.claimed_by == person_id
+            Report.state == ReportState.claimed, Report.claimed_by == person_id, _within(reach)
         )
         return list(self.session.scalars(wanted.order_by(Report.id)))
 
@@ -288,16 +337,22 @@ class Reports:
             report.release(report.claimed_by or 0, now)
         report.claim(reviewer, now)
 
-    def left(self, reviewer: int, now: datetime, at_most: int = 5) -> list[Report]:
+    def left(
+        self, reviewer: int, now: datetime, at_most: int = 5, reach: Reach = ALL_REPORTS
+    ) -> list[Report]:
         """The reports that colleagues let lie, the oldest claim first."""
-        wanted = select(Report).where(self._left(now), Report.claimed_by != reviewer)
+        wanted = select(Report).where(
+            self._left(now), Report.claimed_by != reviewer, _within(reach)
+        )
         return list(self.session.scalars(wanted.order_by(Report.changed_at).limit(at_most)))
 
-    def decided_by(self, reviewer: int, at_most: int = 5) -> list[Report]:
+    def decided_by(
+        self, reviewer: int, at_most: int = 5, reach: Reach = ALL_REPORTS
+    ) -> list[Report]:
         """The last reports that somebody decided on."""
         wanted = (
             select(Report)
-            .where(Report.state.in_(DECIDED), Report.claimed_by == reviewer)
+            .where(Report.state.in_(DECIDED), Report.claimed_by == reviewer, _within(reach))
             .order_by(Report.changed_at.desc(), Report.id.desc())
             .limit(at_most)
         )
@@ -318,8 +373,14 @@ class Reports:
         self.session.flush()
 
     def _left(self, now: datetime) -> ColumnElement[bool]:
-        """Claimed for too long, or by somebody who may no longer read."""
-        readers = self.grants.readers(now)
+        """Claimed for too long, or by somebody who may no longer read it."""
+        readers = self.grants.readers(now).where(
+            or_(
+                Grant.scope == "",
+                Grant.scope == THEME + type_coerce(Report.theme, String),
+                Grant.scope == ACADEMIE + Report.academie,
+            )
+        )
         idle = or_(Report.changed_at <= now - LAPSE, Report.claimed_by.not_in(readers))
         return (Report.state == ReportState.claimed) & idle
 
@@ -327,8 +388,8 @@ class Reports:
         wanted = select(Report.id).where(Report.id == report.id, self._left(now))
         return self.session.execute(wanted).first() is not None
 
-    def count_waiting(self) -> int:
-        wanted = select(func.count()).where(Report.state == ReportState.submitted)
+    def count_waiting(self, reach: Reach = ALL_REPORTS) -> int:
+        wanted = select(func.count()).where(Report.state == ReportState.submitted, _within(reach))
         return int(self.session.execute(wanted).scalar_one())
 
     def publish(self, report: Report, reviewer: int, now: datetime) -> PublishedReport:
@@ -343,10 +404,10 @@ class Reports:
             academie=report.academie,
             level=report.level,
             relayed=report.relayed,
-            title=report.title,
-            story=report.story,
-            equipment=report.equipment,
-            advice=report.advice,
+            title=report.publicly(report.title),
+            story=report.publicly(report.story),
+            equipment=report.equipment and report.publicly(report.equipment),
+            advice=report.advice and report.publicly(report.advice),
             published_at=now,
         )
         self.session.add(published)
@@ -361,10 +422,31 @@ class Reports:
         report.withdraw(now)
         self.session.flush()  # a publication that was under way ends before its copy goes
         report.title = report.story = ""
-        report.equipment = report.advice = report.question = None
+        report.equipment = report.advice = report.question = report.masked = None
         self.files.drop_of_report(report.id)
         self.session.execute(delete(PublishedReport).where(PublishedReport.report_id == report.id))
         self.session.flush()
+
+    def public_of(self, person_id: int) -> list[Report]:
+        """What a person told that is public, or may become so, locked."""
+        return [
+            report
+            for report in self.locked_of(person_id)
+            if report.publishable and report.state is not ReportState.withdrawn
+        ]
+
+    def unpublish(self, report: Report, now: datetime) -> None:
+        """Its author does not want it public any more: the committee keeps it."""
+        report.publishable = False
+        if report.state is ReportState.published:
+            report.state, report.changed_at = ReportState.kept, now
+        self.session.flush()
+        self.session.execute(delete(PublishedReport).where(PublishedReport.report_id == report.id))
+
+    def forget_withdrawn(self, before: datetime) -> None:
+        """Drop the rows of reports that were withdrawn before a moment: nothing else is left."""
+        old = (Report.state == ReportState.withdrawn) & (Report.changed_at < before)
+        self.session.execute(delete(Report).where(old))
 
     def release_claims(self, reviewer: int, now: datetime) -> None:
         """Put back the reports that somebody was reading; leave no trace of what they decided."""
@@ -391,3 +473,11 @@ class Reports:
         report.equipment = content.equipment
         report.advice = content.advice
         report.relayed = content.relayed
+
+
+def _within(reach: Reach) -> ColumnElement[bool]:
+    """Whether a report is among those that somebody may read."""
+    if reach.everything:
+        return true()
+    themes = [Theme(one) for one in reach.themes if one in list(Theme)]
+    return or_(Report.theme.in_(themes), Report.academie.in_(reach.academies))

@@ -1,7 +1,7 @@
-"""Web sessions, return codes and throttles. Tokens and codes are kept only as keyed hashes."""
+"""Web sessions and return codes. Tokens and codes are kept only as keyed hashes."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,7 +10,6 @@ from sqlalchemy import (
     Index,
     UniqueConstraint,
     bindparam,
-    case,
     delete,
     select,
     update,
@@ -25,6 +24,7 @@ IDLE = timedelta(days=90)
 IDLE_SIGNED_IN = timedelta(hours=12)
 ANSWERED = timedelta(minutes=10)
 MOST_SESSIONS = 10
+SESSION = "session"  # what an account's page shows once its sessions have changed (a subject)
 
 # No vowel and no look-alike: nothing to misread, and no word appears by chance.
 ALPHABET = "23456789BCDFGHJKMNPQRTVWXZ"
@@ -70,18 +70,6 @@ class Redemption(Base):
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
     signed_in: Mapped[bool]
     made_at: Mapped[datetime] = mapped_column(Instant)
-
-
-class Throttle(Base):
-    """How often something was tried in the current window, by a keyed hash of who tried."""
-
-    __tablename__ = "throttles"
-    __table_args__ = (UniqueConstraint("key"), Index(None, "started_at"))
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    key: Mapped[str] = mapped_column(BlindIndex("throttles.key"))
-    started_at: Mapped[datetime] = mapped_column(Instant)
-    count: Mapped[int]
 
 
 @dataclass(frozen=True)
@@ -163,6 +151,16 @@ class Sessions:
         found = {token: Visitor(*row) for token, *row in rows}
         return [found.get(blind(self.session, WebSession.token, token)) for token in tokens]
 
+    def exposed(self, chat_ids: Collection[int], now: datetime) -> set[int]:
+        """Of some chats, the pages that somebody reads who is not signed in."""
+        wanted = (
+            select(Chat.id)
+            .join(WebSession, WebSession.account_id == Chat.account_id)
+            .where(Chat.id.in_(chat_ids), ~WebSession.signed_in)
+            .where(WebSession.last_used_at > now - IDLE)
+        )
+        return set(self.session.scalars(wanted))
+
     def touch(self, visitor: Visitor, now: datetime) -> None:
         """A person used their session, and was seen on their account."""
         self.session.execute(
@@ -171,6 +169,30 @@ class Sessions:
         self.session.execute(
             update(Account).where(Account.id == visitor.account_id).values(last_seen_at=now)
         )
+
+    def is_signed_in(self, session_id: int) -> bool:
+        """Whether a session counts roles."""
+        wanted = select(WebSession.signed_in).where(WebSession.id == session_id)
+        return bool(self.session.execute(wanted).scalar())
+
+    def sign_in(self, session_id: int, now: datetime) -> bool:
+        """Have a session count roles from now on; False if it does already, or has ended.
+
+        The account's other sessions end, and no code brings it back: it may show what roles see.
+        """
+        signing = (
+            update(WebSession)
+            .where(WebSession.id == session_id, WebSession.signed_in.is_(False))
+            .values(signed_in=True, last_used_at=now)
+        )
+        account_id = self.session.execute(signing.returning(WebSession.account_id)).scalar()
+        if account_id is None:
+            return False
+        self.drop_return_code(account_id)
+        self.session.execute(delete(Redemption).where(Redemption.account_id == account_id))
+        others = (WebSession.account_id == account_id) & (WebSession.id != session_id)
+        self.session.execute(delete(WebSession).where(others))
+        return True
 
     def end_by_id(self, session_id: int) -> None:
         """End a session; no request that let its account in is answered again."""
@@ -239,32 +261,5 @@ class Sessions:
         used = delete(ReturnCode).where(ReturnCode.code == tidy_code(typed))
         return self.session.execute(used.returning(ReturnCode.account_id)).scalar()
 
-    def try_again(self, key: str, at_most: int, window: timedelta, now: datetime) -> bool:
-        """Count an attempt; say whether it is still within `at_most` a window."""
-        insert = insert_into(self.session, Throttle).values(key=key, started_at=now, count=1)
-        over = Throttle.started_at <= now - window
-        count = self.session.execute(
-            insert.on_conflict_do_update(
-                index_elements=[Throttle.key],
-                set_={
-                    "count": case((over, 1), else_=Throttle.count + 1),
-                    "started_at": case(
-                        (over, insert.excluded.started_at), else_=Throttle.started_at
-                    ),
-                },
-            ).returning(Throttle.count)
-        ).scalar_one()
-        return count <= at_most
-
-    def tries(self, key: str, window: timedelta, now: datetime) -> int:
-        """How often `try_again` counted this in the current window."""
-        wanted = select(Throttle.count).where(
-            Throttle.key == key, Throttle.started_at > now - window
-        )
-        return self.session.execute(wanted).scalar() or 0
-
     def forget_redemptions(self, now: datetime) -> None:
         self.session.execute(delete(Redemption).where(Redemption.made_at <= now - ANSWERED))
-
-    def forget_throttles(self, before: datetime) -> None:
-        self.session.execute(delete(Throttle).where(Throttle.started_at < before))

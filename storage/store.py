@@ -8,19 +8,30 @@ from typing import cast
 from sqlalchemy import Connection, event, select
 from sqlalchemy.orm import Session
 
+from storage.approvals import Approvals
+from storage.audit import Audit
 from storage.broadcasts import Broadcasts
 from storage.conversations import Conversations
 from storage.counted import Counted
+from storage.data_requests import DataRequests
 from storage.deliveries import Deliveries, Failure, Sent, Taken, subject
+from storage.erasures import ErasureKind, Erasures
+from storage.exports import Exports
 from storage.files import Files
 from storage.following import Following
-from storage.grants import Grants
+from storage.grants import Grants, Role
 from storage.groups import Belonging, Groups
+from storage.handovers import Handovers
 from storage.inbox import Inbox
 from storage.invitations import Invitations
+from storage.keys import Keys
+from storage.limits import Newcomers, Rates, Restrictions
+from storage.linking import Linkings
 from storage.matrix import Matrix
 from storage.meetings import Meetings
-from storage.organisations import Organisations
+from storage.merging import Merging
+from storage.organisations import WARNING, Mandate, Organisations
+from storage.own_names import OwnNames
 from storage.people import ChatKind, ChatState, People, Person
 from storage.polls import Polls
 from storage.recommendations import Recommendations
@@ -38,7 +49,7 @@ GIVEN_UP = {
 }
 
 
-class Store:
+class Store(Merging):
     """One transaction's view of the database. `now` is an argument everywhere.
 
     `erased` says that something was erased that must not stay in any file either.
@@ -48,6 +59,7 @@ class Store:
         self.session = session
         self.erased = False
         self._held: list[object] = []
+        self.audit = Audit(session)
         self.people = People(session)
         self.organisations = Organisations(session)
         self.grants = Grants(session)
@@ -56,9 +68,15 @@ class Store:
         self.deliveries = Deliveries(session)
         self.recommendations = Recommendations(session)
         self.polls = Polls(session)
+        self.handovers = Handovers(session, self.polls)
         self.reports = Reports(session)
         self.files = Files(session)
+        self.exports = Exports(session)
+        self.data_requests = DataRequests(session)
         self.sessions = Sessions(session)
+        self.rates = Rates(session)
+        self.newcomers = Newcomers(session)
+        self.restrictions = Restrictions(session)
         self.invitations = Invitations(session)
         self.groups = Groups(session)
         self.meetings = Meetings(session)
@@ -68,6 +86,11 @@ class Store:
         self.rooms = Rooms(session, self.deliveries, self.polls, self.meetings, self.groups)
         self.inbox = Inbox(session)
         self.matrix = Matrix(session)
+        self.linking = Linkings(session)
+        self.erasures = Erasures(session)
+        self.keys = Keys(session)
+        self.approvals = Approvals(session)
+        self.own_names = OwnNames(session)
 
     def hold(self) -> None:
         """Keep at hand what is loaded, until the transaction ends; a session forgets it at once."""
@@ -100,12 +123,26 @@ class Store:
 
     def withdraw_report(self, report: Report, now: datetime) -> None:
         """Take a report back, and from every chat where its text was shown."""
+        self.erasures.add(ErasureKind.report, report.id, report.submitted_at, now)
         self.reports.withdraw(report, now)
         self._take_back([subject("report", report.id)], now)
         self.erased = True
 
+    def unpublish_report(self, report: Report, now: datetime) -> None:
+        """Have a report be the committee's alone; where everybody could read it, it goes."""
+        self.erasures.add(ErasureKind.publication, report.id, report.submitted_at, now)
+        self.reports.unpublish(report, now)
+        self._take_back([subject("report", report.id)], now)
+        self.erased = True
+
+    def unpublish_of(self, person_id: int, now: datetime) -> None:
+        """Have nothing that a person told be public."""
+        for report in self.reports.public_of(person_id):
+            self.unpublish_report(report, now)
+
     def forget_writings(self, person_id: int, now: datetime) -> None:
         """Take back all that a person wrote: reports, drafts, photos, and what was kept."""
+        self._list(ErasureKind.writings, person_id, now)
         for report in self.reports.locked_of(person_id):
             if report.state is not ReportState.withdrawn:
                 self.withdraw_report(report, now)
@@ -172,23 +209,65 @@ class Store:
         self.meetings.forget_answers(group_id, person_id, now)
         return was
 
+    def roles_of(self, person_id: int, now: datetime) -> frozenset[Role]:
+        """All the roles that a person has, those by which they speak for an organisation too."""
+        mandates = self.organisations.mandates_of(person_id, now)
+        granted = self.grants.roles_of(person_id, now)
+        return granted | {Role(mandate.kind) for mandate in mandates}
+
+    def change_term(self, mandate_id: int, ends_at: datetime | None, now: datetime) -> Mandate:
+        """Give a mandate an end, or none. What was handed over under it lasts no longer.
+
+        Its holder is warned before the end, unless that is near already: then they learn it now.
+
+        Raises:
+            NoSuchTerm
+        """
+        mandate = self.organisations.lock_mandate(mandate_id, now)
+        is_near = ends_at is not None and ends_at <= now + WARNING
+        mandate.ends_at, mandate.warned_at = ends_at, now if is_near else None
+        self.session.flush()
+        self.handovers.end_with(mandate)
+        return mandate
+
     def erase(self, person_id: int, now: datetime) -> None:
         """Erase a person: what they told, where they are reached, what they may do.
 
         Ballots already counted stay, without who cast them.
         """
+        self._list(ErasureKind.person, person_id, now)
         self.reports.release_claims(person_id, now)
         self._forget_among_others(person_id, now)
         reports = [subject("report", one) for one in self.reports.erase_of(person_id)]
         self._take_back(reports, now)
+        accounts = [account.id for account in self.people.accounts_of(person_id)]
+        self.polls.spend_voices(person_id, accounts)
         self.polls.forget_person(person_id)
         self._erase_threads(person_id, now)
+        self._erase_requests(person_id, now)
         self.conversations.drop_drafts_of(person_id)
         self.counted.drop_of(person_id)
         self.organisations.end_mandates(person_id, now)
+        self.handovers.end_of(person_id, now)
         self.grants.end(person_id, now)
+        self.approvals.void_of(person_id)
+        for known_as in (person_id, *self.people.who_became(person_id)):
+            self.audit.forget_person(known_as)
+        self.restrictions.forget_pages(person_id)
         self.people.erase(person_id, now)
         self.erased = True
+
+    def _erase_requests(self, person_id: int, now: datetime) -> None:
+        """Erase what a person asked about their data, and the copies of it."""
+        asked = [subject("request", one.id) for one in self.data_requests.of_person(person_id)]
+        self._take_back(asked, now)
+        self.data_requests.forget_person(person_id)
+        self.exports.forget_person(person_id)
+
+    def _list(self, kind: ErasureKind, person_id: int, now: datetime) -> None:
+        """Have an erasure done again after a restore, also of whom a backup knows as another."""
+        for number, since in self.people.once(person_id):
+            self.erasures.add(kind, number, since, now)
 
     def forget_contact(self, person_id: int, now: datetime) -> None:
         """Forget how to reach a person, and their name; what they told stays."""
@@ -201,6 +280,7 @@ class Store:
         groups = [subject("group", one) for one in sorted(self.groups.ever_of(person_id))]
         threads = self.threads.cared_for_by(person_id)
         letters = [subject("thread", one) for one in (ALL, *threads)] if threads else []
+        letters.append(subject("members", ALL))
         self.deliveries.forget_person(person_id)
         self.inbox.forget_person(person_id)
         self.people.forget_chats(person_id)

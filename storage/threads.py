@@ -312,6 +312,12 @@ class Threads:
         )
         return int(self.session.execute(wanted).scalar_one())
 
+    def all_of(self, person_id: int) -> list[ThreadMessage]:
+        """All that a person wrote and was answered, the oldest first."""
+        theirs = select(Thread.id).where(Thread.person_id == person_id)
+        wanted = select(ThreadMessage).where(ThreadMessage.thread_id.in_(theirs))
+        return list(self.session.scalars(wanted.order_by(ThreadMessage.id)))
+
     def writers(self) -> Select[int]:
         """The people who wrote to the secretariat."""
         return select(Thread.person_id)

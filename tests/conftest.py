@@ -32,6 +32,7 @@ import handlers  # noqa: F401 (declares every command)
 from bot.settings import Settings
 from storage import migrate
 from storage.database import Database
+from storage.limits import rates
 from tests.compiled import Compiled
 from tests.homeserver import Node, NotInstalled, Synapse
 from tests.servers import NoServer, chromium, database, postgresql
@@ -189,6 +190,14 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
         dpo_contact="dpo@example.org",
         web_port=0,
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_rest() -> Iterator[None]:
+    """Who does much in a test does not wait for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rates, "LONGEST", 0.0)
+        yield
 
 
 @pytest.fixture(scope="session")

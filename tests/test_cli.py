@@ -119,7 +119,11 @@ def taken_port() -> Iterator[str]:
         (["run", "--port", "1"], "--port"),
         (["demo", "--port", "abc"], "--port"),
         (["demo", "--port", "70000"], "--port"),
-        (["invite"], "--role secretariat|delegate"),
+        (["invite", "--group", "2"], "--role secretariat|delegate"),
+        (["invite", "--role", "member", "--days", "91"], "90 days at most"),
+        (["invite", "--role", "member", "--poster", "a.pdf"], "without a role"),
+        (["invite", "--poster", "a.pdf"], "set PREAU_PUBLIC_URL"),
+        (["invite", "--uses", "5001"], "--uses"),
         (["invite", "--role", "king"], "--role"),
         (["invite", "--role", "member", "--organisation", "dne"], "leave out --organisation"),
         (["invite", "--role", "delegate"], "say --organisation"),
@@ -161,7 +165,7 @@ def test_misuse_is_one_line_and_exits_2(migrated: Preau, arguments: list[str], w
         ("LANGUAGE", "de", "fr, en"),
         ("TIMEZONE", "Paris", "Europe/Paris"),
         ("WEB_PORT", "abc", "integer"),
-        ("CHANNELS", "strict", "does not exist yet"),
+        ("CHANNELS", "closed", "'open' or 'strict'"),
         ("SECRET_KEY_FILE", "nowhere", "'nowhere'"),
         ("SECRET_KEY_FILE", ".", "'.'"),
         ("SECRET_KEY_FILE", "no\nwhere", "'no\\nwhere'"),
@@ -477,6 +481,57 @@ def test_an_invitation_opens_telegram_too(migrated: Preau, monkeypatch: pytest.M
     assert plain[2] == f"{begin}?start=invitation-{plain[0]}"
 
 
+@pytest.mark.parametrize(
+    ("narrowed", "scope"),
+    [
+        (("--theme", "usages"), "theme:usages"),
+        (("--academie", "28"), "academie:28"),
+        ((), ""),
+    ],
+)
+def test_an_invitation_to_review(migrated: Preau, narrowed: tuple[str, ...], scope: str) -> None:
+    assert migrated("invite", "--role", "reviewer", *narrowed).code == 0
+    with contextlib.closing(sqlite3.connect("preau.db")) as database:
+        assert database.execute("SELECT role, scope FROM invitations").fetchall() == [
+            ("reviewer", scope)
+        ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (("--role", "reviewer", "--academie", "99"), "no académie 99 (known: 01, "),
+        (("--role", "reviewer", "--theme", "usages", "--academie", "28"), "an invitation to each"),
+        (("--role", "secretariat", "--theme", "usages"), "by theme or académie"),
+        (("--role", "reviewer", "--group", "1"), "leave out --group"),
+    ],
+)
+def test_an_invitation_to_review_that_cannot_be(
+    migrated: Preau, asked: tuple[str, ...], words: str
+) -> None:
+    said = migrated("invite", *asked)
+    assert (said.code, words in line_of(said)) == (2, True)
+
+
+def test_an_invitation_for_many_with_its_poster(migrated: Preau, tmp_path: Path) -> None:
+    asked = ("--uses", "200", "--days", "365", "--label", "Collège Jean-Moulin", "--json")
+    files = ("--qr", str(tmp_path / "qr.png"), "--poster", str(tmp_path / "poster.pdf"))
+    said = migrated("invite", *asked, *files, PUBLIC_URL="https://preau.example")
+    assert said.code == 0, said.err
+    code = json.loads(said.out)["code"]
+    assert json.loads(said.out)["links"] == {"web": f"https://preau.example/#code={code}"}
+    assert (tmp_path / "qr.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "poster.pdf").read_bytes().startswith(b"%PDF")
+    with contextlib.closing(sqlite3.connect("preau.db")) as database:
+        found = database.execute("SELECT role, uses, uses_left, label FROM invitations")
+        [(role, uses, left, label)] = found.fetchall()
+    assert (role, uses, left) == (None, 200, 200)
+    assert b"Moulin" not in label
+    nowhere = ("--poster", str(tmp_path / "none" / "poster.pdf"))
+    said = migrated("invite", *nowhere, PUBLIC_URL="https://preau.example")
+    assert (said.code, "No such file" in line_of(said)) == (1, True)
+
+
 def test_an_invitation_is_made_though_telegram_is_away(migrated: Preau) -> None:
     with taken_port() as port:
         url = f"http://127.0.0.1:{port}"
@@ -506,6 +561,7 @@ def test_doctor_tells_everything_at_once_and_touches_nothing(preau: Preau, tmp_p
             "doctor",
             LANGUAGE="de",
             CHANNELS="strict",
+            WEB_CHAT="false",
             WEB_PORT=port,
             DATA_DIR="file",
             DATABASE_URL="sqlite:///new/preau.db",

@@ -18,6 +18,7 @@ from bot.service import Service
 from bot.settings import Settings, SettingsRefused, own_secret
 from storage import migrate
 from storage.database import Database, Unavailable
+from storage.erasures import FILE
 from storage.keys import KeyRefused
 
 DEMO_DIR = ".demo"
@@ -55,7 +56,7 @@ def prepare(settings: Settings, *, fresh: bool) -> Prepared:
     """
     folder = settings.data_dir
     if fresh:
-        for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", SECRET, _CLOCK):
+        for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", SECRET, FILE, _CLOCK):
             (folder / name).unlink(missing_ok=True)
     own_secret(folder / SECRET)
     clock = MovableClock(_ahead(folder / _CLOCK))

@@ -10,6 +10,7 @@ from typing import Any
 from bot.answering import NOTICE
 from bot.demo import working
 from bot.messages import Reply
+from bot.organisations import read_organisations, signatories
 from bot.rendering import render, texts_for, title
 from bot.routing import NOTICES, Recipient
 from bot.settings import Settings
@@ -18,7 +19,7 @@ from bot.wording import Count, Subject, chart_of
 from storage.conversations import Awaited, Place
 from storage.deliveries import Outgoing, numbered
 from storage.grants import Role
-from storage.organisations import MandateKind, OrganisationName
+from storage.organisations import MandateKind
 from storage.people import Person, Profile
 from storage.polls import Electorate, Poll
 from storage.recommendations import Theme
@@ -67,19 +68,14 @@ def _read(name: str) -> list[dict[str, Any]]:
 
 
 def _organisations(store: Store) -> None:
-    for row in _read("organisations"):
-        names = [
-            OrganisationName(
-                organisation_id=row["id"],
-                starts_on=name["from"],
-                ends_on=name.get("to"),
-                name=name["name"],
-                short_name=name["short"],
-            )
-            for name in row["names"]
-        ]
+    """The 11 signatories, and three associated organisations, which are fictional."""
+    associated = (files("bot.demo") / "data" / "organisations.csv").read_bytes()
+    for entry in (*read_organisations(signatories()), *read_organisations(associated)):
         store.organisations.add(
-            row["id"], is_signatory=row["signatory"], college=row["college"], names=names
+            entry.id,
+            is_signatory=entry.is_signatory,
+            college=entry.college,
+            names=entry.kept(),
         )
     store.session.flush()
 

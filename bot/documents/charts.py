@@ -91,7 +91,7 @@ def figure_of(title: str, bars: Sequence[Bar], series: Sequence[str], footer: st
             _write(axes, MARGIN + length + 12, middle, str(value), weight="bold", va="center")
         y += row
     if footer:
-        _write(axes, MARGIN, y, _plain(footer), color="#444444", size=SMALL)
+        _write(axes, MARGIN, y, one_line(footer), color="#444444", size=SMALL)
     return figure
 
 
@@ -146,7 +146,7 @@ def _write(
 def _wrapped(text: str, size: float = FONT, weight: str = "normal") -> list[str]:
     """A text in lines that fit, cut between words where that is possible."""
     lines = [""]
-    for word in _plain(text).split(" "):
+    for word in one_line(text).split(" "):
         longer = f"{lines[-1]} {word}".strip()
         if _wide(longer, size, weight) <= TEXT:
             lines[-1] = longer
@@ -177,6 +177,6 @@ def _wide(text: str, size: float, weight: str) -> float:
         return float(wide)
 
 
-def _plain(text: str) -> str:
+def one_line(text: str) -> str:
     """One line, whose punctuation stays with the word before it as French wants."""
     return _SPACED.sub("\u00a0\\1", " ".join(text.split())).replace("« ", "«\u00a0")

@@ -7,7 +7,9 @@ from bot import routing
 from bot.forms import EDIT, REVIEW, Given, Open, Problem
 from bot.forms.filling import Filling
 from bot.messages import Refused, Reply, Request, Words
-from bot.routing import FORMS, anyone, choice, form_action
+from bot.restricting import check_act
+from bot.rights import anyone
+from bot.routing import FORMS, choice, form_action
 from storage.store import Store
 
 LONGEST_TAG = 4
@@ -16,8 +18,8 @@ LONGEST_TAG = 4
 def open_form(opened: Open, request: Request, store: Store) -> routing.Answer:
     """Open a form, or offer to continue its draft."""
     form, key = opened.form, opened.key
-    if not form.who(request):
-        raise Refused("people.not_allowed")
+    check_act("", form.noun, request, store)
+    form.who.check(request)
     if not opened.fresh and store.conversations.draft(request.person, key) is not None:
         request.context.form = None
         choices = [
@@ -45,8 +47,7 @@ def _current(request: Request, store: Store, key: str) -> Filling:
     filling = Filling.open_in(request, store) if request.context.form == key else None
     if filling is None:
         raise Refused("forms.stale", choices=[("people.menu", "people.see_menu")])
-    if not filling.form.who(request):
-        raise Refused("people.not_allowed")
+    filling.form.who.check(request)
     return filling
 
 
@@ -138,8 +139,7 @@ def resume(request: Request, store: Store, key: str) -> routing.Answer:
     filling = Filling.open_in(request, store, key)
     if filling is None:
         raise Refused("forms.no_draft")
-    if not filling.form.who(request):
-        raise Refused("people.not_allowed")
+    filling.form.who.check(request)
     return filling.step()
 
 

@@ -32,6 +32,14 @@ class More(Exception):
         self.partial = partial
 
 
+class Redo(Exception):
+    """Instead of an answer, another question is asked again."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
 @dataclass(frozen=True)
 class Given:
     """What the person gave: typed text or a chosen value; and when, and where.
@@ -77,7 +85,7 @@ class Field:
         return self.when is None or self.when(answers)
 
     def read(self, given: Given) -> Any:
-        """The answer in what was given; raise `Problem` or `More`."""
+        """The answer in what was given; raise `Problem`, `More` or `Redo`."""
         raise NotImplementedError
 
     def choices(self, noun: str, given: Given) -> list[tuple[str, Label]]:
@@ -87,6 +95,18 @@ class Field:
     def show(self, noun: str, answer: Any) -> Label:
         """An answer, for the review."""
         return Said(str(answer))
+
+    def question(self, noun: str, answers: Answers) -> Label:
+        """What is asked, given the answers before it."""
+        return Words(f"{noun}.{self.name}_ask")
+
+    def answered(self, answers: Answers) -> bool:
+        """Whether it need not be asked any more."""
+        return self.name in answers
+
+    def settle(self, answers: Answers, answer: Any) -> Answers:
+        """All the answers, once this one is given."""
+        return {**answers, self.name: answer}
 
     def begun(self, given: Given) -> bool:
         """Whether a part of the answer is there already, and the rest is asked."""

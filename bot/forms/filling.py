@@ -47,7 +47,8 @@ class Filling:
         if kept is None:
             return None
         state = State.from_kept(kept)
-        if any(one.fixed and one.name not in state.answers for one in form.fields) and form.begin:
+        lacks = any(one.fixed and one.name not in state.answers for one in form.fields)
+        if lacks and form.begin and form.who(request):
             begun = form.begin(request, store, key.partition(".")[2])
             state = replace(state, answers={**begun, **state.answers})
         return cls(request, store, form, key, form.resume(state))
@@ -138,7 +139,7 @@ class Filling:
                 self.keep()
             return self.ask(problem)
         if asked is not None and state.step != self.state.step:
-            self.note = self._note_of(asked, given, state.answers[asked.name]) or self.note
+            self.note = self._note_of(asked, given, state.answers.get(asked.name)) or self.note
         return self.go(replace(state, sources=sources))
 
     def _note_of(self, asked: Field, given: Given, answer: Any) -> Label | None:
@@ -442,7 +443,9 @@ class Filling:
             return Words("forms.review", {"lines": self._lines(), "last": last})
         if asked is None:
             return Words("forms.edit")
-        return Words(f"{noun}.{asked.name}_{'more' if asked.begun(self._given()) else 'ask'}")
+        if asked.begun(self._given()):
+            return Words(f"{noun}.{asked.name}_more")
+        return asked.question(noun, self.state.answers)
 
     def _given(self) -> Given:
         """What was given so far for the field being asked."""

@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bot.forms.fields import UNSURE, Answers, Field, Given, More, Photos, Problem
+from bot.forms.fields import UNSURE, Answers, Field, Given, More, Photos, Problem, Redo
 from bot.forms.sources import Sources
+from bot.rights import Right
 
 REVIEW, EDIT = "review", "edit"
 
@@ -56,8 +57,8 @@ class Form:
         noun: where its words stand.
         fields: the required ones come first.
         submit: called with the request, the store, what the form is about, and the answers.
-        begin: answers known before the first question, from the request, the store and `about`.
         who: who may fill it; checked at each answer.
+        begin: answers known before the first question, from the request, the store and `about`.
         halt: the name of a message if these answers end the form, and all that the person wrote
             is erased.
         reviewed: whether answers are shown again before they are sent.
@@ -68,8 +69,8 @@ class Form:
     noun: str
     fields: tuple[Field, ...]
     submit: Callable[..., Any]
+    who: Right
     begin: Callable[..., dict[str, Any]] | None = None
-    who: Callable[..., bool] = lambda _: True
     halt: Callable[[Answers], str | None] = lambda _: None
     reviewed: bool = True
     send: str = "forms.send"
@@ -145,6 +146,8 @@ class Form:
             answer = asked.read(replace(given, partial=state.partial, answers=state.answers))
         except More as more:
             return replace(state, partial=more.partial)
+        except Redo as redo:
+            return self.edit(state, redo.name)
         return self._answered(state, answer)
 
     def revise(self, state: State, name: str, given: Given) -> State:
@@ -245,7 +248,9 @@ class Form:
         return asked
 
     def _answered(self, state: State, answer: Any) -> State:
-        answers = {**state.answers, state.step: answer}
+        asked = self.field(state.step)
+        settled = asked.settle(state.answers, answer) if asked else state.answers
+        answers = dict(settled)
         trail = tuple(name for name in state.trail if name != state.step)
         return self._onward(replace(state, answers=answers, trail=(*trail, state.step)))
 
@@ -264,7 +269,7 @@ class Form:
 
     def _next(self, answers: Answers, extras: bool) -> str | None:
         for one in self.fields:
-            wanted = one.name not in answers and not one.fixed and one.applies(answers)
+            wanted = not one.answered(answers) and not one.fixed and one.applies(answers)
             if wanted and (extras or not one.optional):
                 return one.name
         return None

@@ -21,6 +21,10 @@ class Outcome:
     Attributes:
         seen: whether it was new, already applied, or its id was reused for something else.
         wait: seconds to wait before trying again, if there were too many; then nothing was done.
+        told: this was said already.
+        language: of who is told.
+        rest: seconds for which the chat rests before its next update is taken.
+        newcomer: somebody new said it; `begun`: for the first time.
         toast: what to show at once and keep nowhere.
         chat_id, events: what was put on the page of a web chat.
         left: the session that asked has ended.
@@ -33,6 +37,11 @@ class Outcome:
 
     seen: Seen
     wait: int = 0
+    told: bool = False
+    language: str | None = None
+    rest: float = 0.0
+    newcomer: bool = False
+    begun: bool = False
     toast: str | None = None
     chat_id: int | None = None
     events: tuple[PageEvent, ...] = ()
@@ -81,6 +90,8 @@ class Receiver(Protocol):
     async def wants(
         self, incoming: Incoming, kind: FileKind, others: int = 0
     ) -> Outcome | None: ...
+
+    async def waits(self, incoming: Incoming) -> bool: ...
 
     def apply(self, store: Store, incoming: Incoming) -> Outcome: ...
 

@@ -10,6 +10,8 @@ _ENDINGS = {
     "application/pdf": ".pdf",
     "image/jpeg": ".jpg",
     "image/png": ".png",
+    "application/json": ".json",
+    "text/html": ".html",
     "audio/ogg": ".ogg",
 }
 

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from bot import routing
 from bot.forms import Choose, Field, Find, Form, Given, LongText, Open, Photos, Problem
 from bot.messages import Label, Refused, Reply, Request, Said, Words
-from bot.routing import choice, command, number, secretariat
+from bot.rights import secretariat
+from bot.routing import choice, command, number
 from bot.wording import group_name, listed
 from handlers import academies
 from handlers.broadcasts.telling import first_words, whom, worded

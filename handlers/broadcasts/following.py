@@ -6,7 +6,8 @@ The card is redrawn by the clock (`scheduled.broadcasts`), in whichever chats it
 from datetime import datetime
 
 from bot.messages import Label, Refused, Reply, Request
-from bot.routing import Recipient, choice, notice, number, secretariat
+from bot.rights import secretariat
+from bot.routing import Recipient, choice, notice, number
 from handlers.broadcasts.composing import composed, overtaken
 from handlers.broadcasts.telling import first_words, whom
 from handlers.people import do
@@ -38,6 +39,7 @@ def confirm(request: Request, store: Store, broadcast_id: int) -> Reply:
         raise Refused("broadcasts.nobody", to=whom(found.whom, store, request.now), choices=again)
     if not store.broadcasts.confirm(found.id, request.person, count, request.now):
         raise overtaken(found.id, store)
+    request.note("broadcasts.confirmed", f"broadcast:{found.id}")
     if found.file_id is not None:
         store.files.keep(found.file_id)
     return _card(found, request.now, store)
@@ -57,14 +59,16 @@ def refresh(request: Request, store: Store, broadcast_id: int) -> Reply:
 def pause(request: Request, store: Store, broadcast_id: int) -> Reply:
     """Pause it; of one that is not leaving any more, the card says what became of it."""
     found = _confirmed(store, broadcast_id)
-    store.broadcasts.pause(found.id)
+    if store.broadcasts.pause(found.id):
+        request.note("broadcasts.paused", f"broadcast:{found.id}")
     return _card(found, request.now, store)
 
 
 @choice("broadcasts.resume", number, who=secretariat)
 def resume(request: Request, store: Store, broadcast_id: int) -> Reply:
     found = _confirmed(store, broadcast_id)
-    store.broadcasts.resume(found.id)
+    if store.broadcasts.resume(found.id):
+        request.note("broadcasts.resumed", f"broadcast:{found.id}")
     return _card(found, request.now, store)
 
 
@@ -85,7 +89,8 @@ def cancel(request: Request, store: Store, broadcast_id: int) -> Reply:
 @choice("broadcasts.cancel_now", number, who=secretariat)
 def cancel_now(request: Request, store: Store, broadcast_id: int) -> Reply:
     found = _confirmed(store, broadcast_id)
-    store.broadcasts.cancel(found.id, request.now)
+    if store.broadcasts.cancel(found.id, request.now):
+        request.note("broadcasts.cancelled", f"broadcast:{found.id}")
     return _card(found, request.now, store)
 
 

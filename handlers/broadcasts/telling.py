@@ -11,6 +11,8 @@ from handlers import academies
 from storage.broadcasts import Audience, AudienceKind, Broadcast
 from storage.store import Store
 
+COMMITTEE = (AudienceKind.members, AudienceKind.group, AudienceKind.organisation)
+
 
 def worded(broadcast: Broadcast, store: Store, *, choices: bool = True) -> Reply:
     """The very message: the preview, a test and each recipient get these words."""
@@ -38,7 +40,13 @@ def attached(broadcast: Broadcast, store: Store) -> list[Attachment]:
     return [attachment(broadcast.file_id, media_type)]
 
 
-@notice("broadcasts.said")
+def _for_committee(store: Store, broadcast: int) -> bool:
+    """Whether a broadcast is for members, and not for whoever reported something, or everybody."""
+    found = store.broadcasts.get(broadcast)
+    return found is None or found.whom.kind in COMMITTEE
+
+
+@notice("broadcasts.said", reserved=_for_committee)
 def said(recipient: Recipient, store: Store, broadcast: int) -> Reply | None:
     """Not said to who asked, since it left, not to be told."""
     found = store.broadcasts.get(broadcast)

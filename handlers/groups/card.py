@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import select
 
 from bot.messages import Label, Refused, Reply, Request, Words
-from bot.routing import secretariat
+from bot.rights import secretariat
 from bot.wording import group_name, listed, person_name
 from handlers.people import do
 from storage.deliveries import subject
@@ -76,7 +76,8 @@ def card(
     if standing is not None:
         leave = "groups.withdraw" if standing is Belonging.asked else "groups.leave"
         choices.append((f"groups.leave:{group.id}", leave))
-    sees_names = standing is Belonging.member or answers  # as who gives their name is told
+    belongs = standing is Belonging.member or answers
+    sees_names = belongs and request.confidential  # as who gives their name is told
     named = [one for one in leading if one.name and sees_names]
     return Reply(
         "groups.card",

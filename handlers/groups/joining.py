@@ -6,8 +6,11 @@ from typing import Any
 
 from bot import routing
 from bot.forms import Choose, Form, Open
+from bot.limiting import spend
 from bot.messages import Reply, Request, Words
-from bot.routing import Recipient, anyone, choice, command, notice, number, secretariat
+from bot.restricting import check_gives
+from bot.rights import anyone, secretariat
+from bot.routing import Recipient, choice, command, notice, number
 from bot.wording import group_name
 from handlers.groups import rooms
 from handlers.groups.card import (
@@ -23,6 +26,7 @@ from handlers.groups.card import (
 )
 from handlers.people import do
 from storage.groups import Belonging, GroupClosed, WorkingGroup
+from storage.limits import JOINING
 from storage.people import Profile
 from storage.store import Store
 
@@ -36,7 +40,7 @@ def groups(request: Request, store: Store) -> Reply:
     return rooms.offer(request, store) if request.in_group else _listed(request, store)
 
 
-@choice("groups.more", number)
+@choice("groups.more", number, who=anyone)
 def more(request: Request, store: Store, first: int) -> Reply:
     return _listed(request, store, first)
 
@@ -71,14 +75,15 @@ def _listed(request: Request, store: Store, first: int = 0) -> Reply:
     return Reply("groups.list", total=len(every), mine=mine, choices=[*choices, do("menu")])
 
 
-@choice("groups.show", number)
+@choice("groups.show", number, who=anyone)
 def show(request: Request, store: Store, group_id: int) -> Reply:
     return card(found_open(store, group_id), request, store)
 
 
-@choice("groups.join", number)
+@choice("groups.join", number, who=anyone)
 def join(request: Request, store: Store, group_id: int) -> Reply | Open:
     """Come in, or ask to. Who never said who they are is asked once: groups are for adults."""
+    check_gives(request, store)
     group = found_open(store, group_id)
     if store.people.get(request.person).profile is None:
         return Open(joining_form, about=str(group_id), fresh=True)
@@ -86,7 +91,9 @@ def join(request: Request, store: Store, group_id: int) -> Reply | Open:
 
 
 def _join(group: WorkingGroup, request: Request, store: Store) -> Reply:
+    check_gives(request, store)
     admitted = answers_for(group.id, request, store)
+    spend(request, store, JOINING)
     try:
         standing, is_new = store.groups.join(
             group.id, request.person, request.now, admitted=admitted
@@ -104,10 +111,10 @@ def _join(group: WorkingGroup, request: Request, store: Store) -> Reply:
 
 def _tell_who_answers(group: WorkingGroup, request: Request, store: Store) -> None:
     """Once a day for one person, and some times an hour: all who ask stand in the list anyway."""
-    again, now = store.sessions.try_again, request.now
-    if not again(f"groups.ask:{group.id}:{request.person}", 1, A_DAY, now):
+    once, now = store.rates.once, request.now
+    if not once(f"groups.ask:{group.id}:{request.person}", A_DAY, now):
         return
-    if again(f"groups.asked:{group.id}", TOLD_AN_HOUR, AN_HOUR, now):
+    if once(f"groups.asked:{group.id}", AN_HOUR, now, TOLD_AN_HOUR):
         answering = store.groups.answering(group.id, now)
         store.deliveries.notify("groups.asked", {"group": group.id}, answering, now)
 
@@ -131,13 +138,14 @@ joining_form = routing.form(
             ),
         ),
         submit=_submit,
+        who=anyone,
         reviewed=False,
         halt=lambda answers: "people.pupil" if answers.get("profile") == PUPIL else None,
     )
 )
 
 
-@choice("groups.leave", number)
+@choice("groups.leave", number, who=anyone)
 def leave(request: Request, store: Store, group_id: int) -> Reply:
     """Leave at once, also a closed group; who leads it is asked to confirm: it ends that too."""
     group = found(store, group_id)
@@ -150,7 +158,7 @@ def leave(request: Request, store: Store, group_id: int) -> Reply:
     return Reply("groups.confirm_leave", name=group_name(group), choices=choices)
 
 
-@choice("groups.leave_now", number)
+@choice("groups.leave_now", number, who=anyone)
 def leave_now(request: Request, store: Store, group_id: int) -> Reply:
     return _leave(found(store, group_id), request, store)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from sqlalchemy import literal, select
 
 from bot.messages import Label, Refused, Reply, Request, Words
+from bot.rights import chair
 from bot.routing import Recipient, choice, notice, number
 from bot.wording import group_name
 from handlers import academies
@@ -22,7 +23,7 @@ def _answered_for(group_id: int, request: Request, store: Store) -> WorkingGroup
     return group
 
 
-@choice("groups.requests", number, number)
+@choice("groups.requests", number, number, who=chair)
 def requests(request: Request, store: Store, group_id: int, after: int) -> Reply:
     """One request at a time, the oldest first."""
     return _next(_answered_for(group_id, request, store), request, store, after)
@@ -76,7 +77,7 @@ def asked(recipient: Recipient, store: Store, group: int) -> Reply | None:
     return Reply("groups.asked", name=group_name(found), choices=choices)
 
 
-@choice("groups.admit", number, number)
+@choice("groups.admit", number, number, who=chair)
 def admit(request: Request, store: Store, group_id: int, person_id: int) -> Reply:
     return _decide(
         "admitted",
@@ -88,7 +89,7 @@ def admit(request: Request, store: Store, group_id: int, person_id: int) -> Repl
     )
 
 
-@choice("groups.decline", number, number)
+@choice("groups.decline", number, number, who=chair)
 def decline(request: Request, store: Store, group_id: int, person_id: int) -> Reply:
     return _decide(
         "declined",
@@ -117,13 +118,14 @@ def _decide(
     except NotAsked as moot:
         done = "groups.in_already" if moot.member else "groups.asks_no_more"
         return _next(group, request, store, done=Words(done))
+    request.note(f"groups.{answer}", f"person:{person_id}")
     store.deliveries.notify(
         f"groups.{answer}", {"group": group_id}, select(literal(person_id)), request.now
     )
     return _next(group, request, store, done=Words(f"groups.has_{answer}"))
 
 
-@notice("groups.admitted")
+@notice("groups.admitted", reserved=False)
 def admitted(recipient: Recipient, store: Store, group: int) -> Reply | None:
     found = store.groups.get(group)
     if found is None or not store.groups.is_member(group, recipient.person_id):
@@ -132,7 +134,7 @@ def admitted(recipient: Recipient, store: Store, group: int) -> Reply | None:
     return Reply("groups.admitted", name=group_name(found), choices=choices)
 
 
-@notice("groups.declined")
+@notice("groups.declined", reserved=False)
 def declined(recipient: Recipient, store: Store, group: int) -> Reply | None:
     found = store.groups.get(group)
     if found is None or store.groups.standing(group, recipient.person_id) is not None:

@@ -8,23 +8,21 @@ from bot import routing
 from bot.forms import Form, Given, Open, Problem, ShortText
 from bot.markup import clean
 from bot.messages import Refused, Reply, Request, Words
-from bot.routing import choice, number, secretariat
+from bot.rights import belonging, secretariat
+from bot.routing import choice, number
 from bot.wording import group_name
 from handlers.groups.card import SHOWN, Choices, answers_for, card, chairs_of, found_open, worded
 from handlers.people import do
 from storage.deliveries import subject
-from storage.groups import Belonging
+from storage.groups import Belonging, WorkingGroup
 from storage.store import Store
 
 
-@choice("groups.members", number, number)
+@choice("groups.members", number, number, who=belonging)
 def members(request: Request, store: Store, group_id: int, after: int) -> Reply:
     """Some of the members, those first who came first; the secretariat may choose one."""
-    group = found_open(store, group_id)
+    group = _joined(request, store, group_id)
     is_member = store.groups.is_member(group_id, request.person)
-    if not is_member and not answers_for(group_id, request, store):
-        back: Choices = [(f"groups.show:{group_id}", "groups.see_group"), do("groups")]
-        raise Refused("groups.members_only", choices=back)
     found = store.groups.people(group_id, Belonging.member, after=after, at_most=SHOWN + 1)
     shown = found[:SHOWN]
     who = worded([person for _, person in shown], store, request.now)
@@ -53,9 +51,19 @@ def members(request: Request, store: Store, group_id: int, after: int) -> Reply:
     )
 
 
-@choice("groups.name", number)
+def _joined(request: Request, store: Store, group_id: int) -> WorkingGroup:
+    """An open group to which who asks belongs, or for which they answer."""
+    group = found_open(store, group_id)
+    is_member = store.groups.is_member(group_id, request.person)
+    if not is_member and not answers_for(group_id, request, store):
+        back: Choices = [(f"groups.show:{group_id}", "groups.see_group"), do("groups")]
+        raise Refused("groups.members_only", choices=back)
+    return group
+
+
+@choice("groups.name", number, who=belonging)
 def name(request: Request, store: Store, group_id: int) -> Open:
-    found_open(store, group_id)
+    _joined(request, store, group_id)
     return Open(name_form, about=str(group_id), fresh=True)
 
 
@@ -77,11 +85,18 @@ class OwnName(ShortText):
 
 
 name_form = routing.form(
-    Form("my_name", "groups", (OwnName("own_name", at_most=60),), submit=_submit, reviewed=False)
+    Form(
+        "my_name",
+        "groups",
+        (OwnName("own_name", at_most=60),),
+        who=belonging,
+        submit=_submit,
+        reviewed=False,
+    )
 )
 
 
-@choice("groups.nameless", number)
+@choice("groups.nameless", number, who=belonging)
 def nameless(request: Request, store: Store, group_id: int) -> Reply:
     """Be seen by one's profile again."""
     store.people.get(request.person).name = None

@@ -5,7 +5,8 @@ Everybody in that chat reads what is shown there: see `handlers.polls.rooms` and
 """
 
 from bot.messages import Label, Refused, Reply, Request, Words
-from bot.routing import OPENS_PRIVATELY, choice, number, secretariat
+from bot.rights import chair, secretariat
+from bot.routing import OPENS_PRIVATELY, choice, number
 from bot.wording import group_name
 from handlers.groups.card import SHOWN, Choices, answers_for, card, closed, found_open, led_by
 from storage.groups import GroupClosed, WorkingGroup
@@ -66,7 +67,7 @@ def _standing(
     )
 
 
-@choice("groups.tie", number, in_groups=True)
+@choice("groups.tie", number, who=chair, in_groups=True)
 def tie(request: Request, store: Store, group_id: int) -> Reply:
     group = _led_group(request, store, group_id)
     if not request.in_group:
@@ -77,10 +78,11 @@ def tie(request: Request, store: Store, group_id: int) -> Reply:
         raise closed(group) from None
     except RoomTaken:
         raise Refused("groups.room_taken") from None
+    request.note("groups.tied", f"group:{group_id}")
     return _standing(group, request, leads=True, chosen_here=True)
 
 
-@choice("groups.untie", number, in_groups=True)
+@choice("groups.untie", number, who=chair, in_groups=True)
 def untie(request: Request, store: Store, group_id: int) -> Reply:
     """From that chat, or from the group's page in one's own."""
     group = _led_group(request, store, group_id)
@@ -88,6 +90,7 @@ def untie(request: Request, store: Store, group_id: int) -> Reply:
     chat = here if request.in_group else tied
     if chat is None or not store.rooms.untie(group_id, chat):
         raise Refused("groups.not_tied")
+    request.note("groups.untied", f"group:{group_id}")
     if request.in_group:
         return Reply(
             "groups.room_untied",

@@ -10,7 +10,8 @@ from bot import routing
 from bot.forms import Choose, Form, Open, ShortText
 from bot.messages import Label, Refused, Reply, Request, Words
 from bot.rendering import texts_for
-from bot.routing import Recipient, choice, form_action, notice, number, secretariat
+from bot.rights import secretariat
+from bot.routing import Recipient, choice, form_action, notice, number
 from bot.texts import LANGUAGES, normalise
 from bot.wording import group_name
 from handlers.groups.card import Choices, card, closed, found_open, worded
@@ -46,6 +47,7 @@ def choose_joining(request: Request, store: Store, group_id: int, how: Joining) 
         store.groups.choose_joining(group_id, how)
     except GroupClosed:
         raise closed(group) from None
+    request.note("groups.joining_changed", f"group:{group_id}")
     return card(group, request, store, done=Words(f"groups.is_{how}"))
 
 
@@ -60,6 +62,7 @@ def _make(request: Request, store: Store, about: str, answers: Mapping[str, Any]
         again: Choices = [(form_action("resume", group_form.name), "groups.other_name")]
         raise Refused("groups.name_taken", name=name, choices=[*again, do("groups")])
     group = store.groups.make(name, Joining(answers["entry"]), request.person, request.now)
+    request.note("groups.made", f"group:{group.id}")
     return card(group, request, store, done=Words("groups.made"))
 
 
@@ -98,6 +101,7 @@ def _rename(request: Request, store: Store, about: str, answers: Mapping[str, An
         store.groups.rename(group.id, name)
     except GroupClosed:
         raise closed(group) from None
+    request.note("groups.renamed", f"group:{group.id}")
     return card(group, request, store, done=Words("groups.renamed"))
 
 
@@ -137,6 +141,7 @@ def close_now(request: Request, store: Store, group_id: int) -> Reply:
     store.deliveries.notify("groups.closed", {"group": group_id}, known, request.now)
     if not store.groups.close(group_id, request.now):
         raise closed(group)
+    request.note("groups.closed", f"group:{group_id}")
     cancelled = 0
     for one in _meetings(group_id, request, store):
         with suppress(Over):  # a colleague has just cancelled it
@@ -152,7 +157,7 @@ def _meetings(group_id: int, request: Request, store: Store) -> list[Meeting]:
     return [one for one in upcoming if one.starts_at > request.now]
 
 
-@notice("groups.closed")
+@notice("groups.closed", reserved=False)
 def told_closed(recipient: Recipient, store: Store, group: int) -> Reply | None:
     found = store.groups.get(group)
     if found is None:
@@ -184,6 +189,7 @@ def _member(
     choices: Choices = [
         (f"groups.{verb}:{group.id}:{person_id}", f"groups.{verb}"),
         (f"groups.remove:{group.id}:{person_id}", "groups.remove"),
+        (f"limits.person:{person_id}", "limits.restrict"),
         (f"groups.members:{group.id}:0", "groups.see_members"),
         (f"groups.show:{group.id}", "groups.see_group"),
     ]
@@ -217,6 +223,7 @@ def appoint(request: Request, store: Store, group_id: int, person_id: int) -> Re
     except NotMember:
         raise _gone(group) from None
     if is_new:
+        request.note("groups.appointed", f"person:{person_id}")
         _tell("groups.appointed", group_id, person_id, request, store)
     done = Words("groups.has_appointed" if is_new else "groups.leads_already")
     return _member(group, person_id, request, store, done=done)
@@ -227,6 +234,7 @@ def dismiss(request: Request, store: Store, group_id: int, person_id: int) -> Re
     group = found_open(store, group_id)
     led = store.groups.dismiss(group_id, person_id, request.now)
     if led:
+        request.note("groups.dismissed", f"person:{person_id}")
         _tell("groups.dismissed", group_id, person_id, request, store)
     done = Words("groups.has_dismissed" if led else "groups.leads_no_more")
     return _member(group, person_id, request, store, done=done)
@@ -278,11 +286,12 @@ def remove_now(request: Request, store: Store, group_id: int, person_id: int) ->
     group = found_open(store, group_id)
     if store.leave_group(group_id, person_id, request.now) is None:
         raise _gone(group)
+    request.note("groups.removed", f"person:{person_id}")
     _tell("groups.removed", group_id, person_id, request, store)
     return card(group, request, store, done=Words("groups.has_removed"))
 
 
-@notice("groups.removed")
+@notice("groups.removed", reserved=False)
 def removed(recipient: Recipient, store: Store, group: int) -> Reply | None:
     found = store.groups.get(group)
     if found is None or store.groups.is_member(group, recipient.person_id):

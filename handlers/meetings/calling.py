@@ -17,15 +17,14 @@ from bot.forms.filling import Filling
 from bot.messages import Refused, Reply, Request, Words
 from bot.quiet import leaves_at
 from bot.rendering import texts_for
+from bot.rights import chair, secretariat
 from bot.routing import choice, command, form_action, number
 from bot.wording import calendar_of, group_name
 from handlers import academies
 from handlers.meetings.cards import (
     Choices,
-    caller,
     card,
     found,
-    is_secretariat,
     lacks_calendar,
     leads,
 )
@@ -41,7 +40,7 @@ PLACE, LINK, BOTH = "place", "link", "both"
 ZONES = tuple(dict.fromkeys(academies.zones().values()))
 
 
-@command("meeting", who=caller)
+@command("meeting", who=chair)
 def meeting(request: Request, store: Store) -> Reply | Open:
     """The groups one leads, to call a meeting of, and their meetings to come."""
     groups = _led(request, store)
@@ -59,23 +58,23 @@ def meeting(request: Request, store: Store) -> Reply | Open:
 
 def _led(request: Request, store: Store) -> list[WorkingGroup]:
     every = store.groups.all_open()
-    if is_secretariat(request):
+    if secretariat(request):
         return every
     led = set(store.groups.led_by(request.person, request.now))
     return [one for one in every if one.id in led]
 
 
-@choice("meetings.call", number, who=caller)
+@choice("meetings.call", number, who=chair)
 def call(request: Request, store: Store, group_id: int) -> Open:
     return Open(meeting_form, about=str(group_id))
 
 
-@choice("meetings.move", number, who=caller)
+@choice("meetings.move", number, who=chair)
 def move(request: Request, store: Store, meeting_id: int) -> Open:
     return Open(move_form, about=str(meeting_id))
 
 
-@choice("meetings.edit", number, who=caller)
+@choice("meetings.edit", number, who=chair)
 def edit(request: Request, store: Store, meeting_id: int) -> Open:
     """Change anything but the hour: all that it is stands in the review at once."""
     one = _to_change(request, store, meeting_id)
@@ -127,8 +126,12 @@ def _led_group(request: Request, store: Store, group_id: int) -> WorkingGroup:
     if group.closed_at is not None:
         raise _closed(group)
     if not leads(group_id, request, store):
-        raise Refused("meetings.not_leading", group=group_name(group), choices=[do("menu")])
+        raise _not_leading(group)
     return group
+
+
+def _not_leading(group: WorkingGroup) -> Refused:
+    return Refused("meetings.not_leading", group=group_name(group), choices=[do("menu")])
 
 
 def _closed(group: WorkingGroup) -> Refused:
@@ -137,6 +140,10 @@ def _closed(group: WorkingGroup) -> Refused:
 
 def _to_change(request: Request, store: Store, meeting_id: int) -> Meeting:
     one = found(store, meeting_id)
+    group = store.groups.get(one.group_id)
+    assert group is not None
+    if not leads(group.id, request, store):
+        raise _not_leading(group)
     if one.cancelled_at is not None or one.ends_at <= request.now:
         raise Refused("meetings.nothing_to_change", choices=[do("meetings"), do("menu")])
     return one
@@ -171,6 +178,7 @@ def _call(
     except GroupClosed:
         raise _closed(group) from None
     called = store.meetings.call(group.id, plan, request.person, request.now)
+    request.note("meetings.called", f"meeting:{called.id}")
     keep_calendar(called, group, request, store)
     told = tell(called, "meetings.called", {"sequence": called.sequence}, request, store)
     if answers["group"].get("tied"):
@@ -210,6 +218,7 @@ def _move(
         raise Refused("meetings.changed_meanwhile", choices=again) from None
     if change is Change.nothing:
         return _done("meetings.unchanged", one, 0, request, store)
+    request.note("meetings.changed", f"meeting:{one.id}")
     keep_calendar(one, group, request, store)
     arguments: dict[str, Any] = {"sequence": one.sequence}
     name = "meetings.changed"
@@ -219,11 +228,10 @@ def _move(
     return _done("meetings.change_told", one, told, request, store)
 
 
-@choice("meetings.insist", number, who=caller)
+@choice("meetings.insist", number, who=chair)
 def insist(request: Request, store: Store, meeting_id: int) -> routing.Answer:
     """Look again at what one typed, now that somebody else has changed the meeting."""
     one = _to_change(request, store, meeting_id)
-    _led_group(request, store, one.group_id)
     filling = Filling.open_in(request, store, f"move.{meeting_id}")
     if filling is None:
         raise Refused("forms.no_draft", choices=[do("meetings")])
@@ -284,7 +292,7 @@ FIELDS = (
     Link("link", when=lambda answers: _at(LINK, BOTH, answers=answers)),
     LongText("agenda", at_most=2000, optional=True),
 )
-_form = partial(Form, noun="meetings", fields=FIELDS, who=caller)
+_form = partial(Form, noun="meetings", fields=FIELDS, who=chair)
 
 meeting_form = routing.form(
     _form(name="meeting", submit=_call, begin=_begin_call, send="meetings.send_call")

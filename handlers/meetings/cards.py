@@ -7,12 +7,12 @@ from typing import Any
 
 from bot.documents.calendar import MEDIA_TYPE
 from bot.messages import Attachment, Label, Refused, Reply, Request, Words
+from bot.rights import belonging, chair, secretariat
 from bot.routing import Recipient, choice, link, notice, number
 from bot.wording import group_name
 from handlers import academies
 from handlers.people import do
 from storage.deliveries import subject
-from storage.grants import Role
 from storage.meetings import Attendance, Meeting
 from storage.store import Store
 
@@ -49,8 +49,8 @@ class View:
         )
 
 
-@link("meeting", number)
-@choice("meetings.show", number)
+@link("meeting", number, who=belonging)
+@choice("meetings.show", number, who=belonging)
 def show(request: Request, store: Store, meeting_id: int) -> Reply:
     return shown(found(store, meeting_id), request, store)
 
@@ -154,6 +154,7 @@ def _attendance(text: str) -> Attendance:
     number,
     number,
     _attendance,
+    who=belonging,
     in_groups=True,
     leads="meeting",
     counts=True,
@@ -216,20 +217,11 @@ def found(store: Store, meeting_id: int) -> Meeting:
     return meeting
 
 
-def is_secretariat(request: Request) -> bool:
-    return Role.secretariat in request.roles
-
-
-def caller(request: Request) -> bool:
-    """Who may call a meeting of some group; of which one is checked with the group."""
-    return bool(request.roles & {Role.secretariat, Role.chair})
-
-
 def leads(group_id: int, request: Request, store: Store) -> bool:
     """Whether one may call, move and cancel the meetings of a group, here and now."""
-    if is_secretariat(request):
+    if secretariat(request):
         return True
-    return caller(request) and store.groups.leads(group_id, request.person, request.now)
+    return chair(request) and store.groups.leads(group_id, request.person, request.now)
 
 
 def _for_member(

@@ -1,15 +1,16 @@
 """The next meetings, in one's own chat; in a group, those that may be shown there."""
 
 from bot.messages import Reply, Request, Words
-from bot.routing import anyone, command
+from bot.rights import belonging, chair, secretariat
+from bot.routing import command
 from handlers.meetings import rooms
-from handlers.meetings.cards import Choices, View, caller, is_secretariat, shown
+from handlers.meetings.cards import Choices, View, shown
 from handlers.people import do
 from storage.groups import Belonging
 from storage.store import Store
 
 
-@command("meetings", who=anyone, in_groups=True)
+@command("meetings", who=belonging, in_groups=True)
 def meetings(request: Request, store: Store) -> Reply:
     """The next meetings of the groups one belongs to, or leads."""
     if request.in_group:
@@ -24,16 +25,16 @@ def meetings(request: Request, store: Store) -> Reply:
         )
         for one in upcoming
     ]
-    if caller(request):
+    if chair(request):
         lines.append(do("meeting"))
     return Reply("meetings.list", count=len(upcoming), choices=[*lines, do("menu")])
 
 
 def _groups_of(request: Request, store: Store) -> list[int] | None:
     """The groups whose meetings one sees; None for all of them."""
-    if is_secretariat(request):
+    if secretariat(request):
         return None
     standing = store.groups.of_person(request.person)
     belongs = [group for group, state in standing.items() if state is Belonging.member]
-    led = store.groups.led_by(request.person, request.now) if caller(request) else []
+    led = store.groups.led_by(request.person, request.now) if chair(request) else []
     return [*belongs, *led]

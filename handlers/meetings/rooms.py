@@ -5,14 +5,13 @@ and who answered what are said in one's own chat only.
 """
 
 from bot.messages import Label, Refused, Reply, Request, Words
+from bot.rights import chair, secretariat
 from bot.routing import OPENS_PRIVATELY, Recipient, choice, notice, number
 from bot.wording import group_name
 from handlers.meetings.cards import (
     Choices,
     View,
-    caller,
     found,
-    is_secretariat,
     leads,
     ways_to_come,
 )
@@ -26,10 +25,10 @@ MOST = 10  # offered at once
 
 def offer(request: Request, store: Store) -> Reply:
     """The meetings that who leads their group may show here; others are told so."""
-    if not caller(request):
+    if not chair(request):
         ways: Choices = [(OPENS_PRIVATELY, "people.see_private")]
         return Reply("meetings.only_leaders", choices=ways, to_all=True)
-    led = None if is_secretariat(request) else store.groups.led_by(request.person, request.now)
+    led = None if secretariat(request) else store.groups.led_by(request.person, request.now)
     upcoming = store.meetings.upcoming(led, request.now, at_most=MOST)
     choices: Choices = [
         (f"meetings.show_here:{one.id}", Words("meetings.show_here", {"view": _view(one, store)}))
@@ -38,7 +37,7 @@ def offer(request: Request, store: Store) -> Reply:
     return Reply("meetings.room_offer", count=len(upcoming), choices=choices, to_all=True)
 
 
-@choice("meetings.show_here", number, who=caller, in_groups=True)
+@choice("meetings.show_here", number, who=chair, in_groups=True)
 def show_here(request: Request, store: Store, meeting_id: int) -> Reply:
     meeting = found(store, meeting_id)
     if not request.in_group:

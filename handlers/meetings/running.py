@@ -6,11 +6,13 @@ from sqlalchemy import Select
 
 from bot.messages import Refused, Reply, Request, Words
 from bot.quiet import leaves_at
+from bot.rights import chair
 from bot.routing import choice, number
 from bot.wording import group_name
 from handlers.meetings.calling import count, keep_calendar, tell
-from handlers.meetings.cards import Choices, View, calendar_in, caller, found, leads
+from handlers.meetings.cards import Choices, View, calendar_in, found, leads
 from handlers.people import do
+from storage.broadcasts import Unasked
 from storage.deliveries import Kind
 from storage.meetings import Meeting, Over
 from storage.store import Store
@@ -19,7 +21,7 @@ ONCE = timedelta(minutes=10)
 EVERYBODY, SILENT = "all", "silent"
 
 
-@choice("meetings.manage", number, who=caller)
+@choice("meetings.manage", number, who=chair)
 def manage(request: Request, store: Store, meeting_id: int) -> Reply:
     """What else may be done than answer: apart, so that nobody cancels who only wants to come."""
     meeting = _led(request, store, meeting_id)
@@ -32,7 +34,7 @@ def manage(request: Request, store: Store, meeting_id: int) -> Reply:
     return Reply("meetings.managed", view=view, choices=choices)
 
 
-@choice("meetings.remind", number, who=caller)
+@choice("meetings.remind", number, who=chair)
 def remind(request: Request, store: Store, meeting_id: int) -> Reply:
     """Whom to remind: how many people that is stands on the button that does it."""
     meeting = _to_come(request, store, meeting_id)
@@ -56,15 +58,16 @@ def _whom(text: str) -> str:
     return text
 
 
-@choice("meetings.remind_now", number, _whom, who=caller)
+@choice("meetings.remind_now", number, _whom, who=chair)
 def remind_now(request: Request, store: Store, meeting_id: int, whom: str) -> Reply:
     meeting = _to_come(request, store, meeting_id)
     onward: Choices = [(f"meetings.show:{meeting_id}", "meetings.see"), do("menu")]
-    if not store.sessions.try_again(f"meetings.remind:{meeting_id}", 1, ONCE, request.now):
+    if not store.rates.once(f"meetings.remind:{meeting_id}", ONCE, request.now):
         raise Refused("meetings.reminded_already", choices=onward)
     people: Select[int] = (
         store.meetings.silent(meeting) if whom == SILENT else store.groups.members(meeting.group_id)
     )
+    people = store.broadcasts.unmuted(people, Unasked.reminder)
     store.deliveries.notify(
         "meetings.reminded",
         {"meeting": meeting_id, "version": meeting.version},
@@ -74,10 +77,11 @@ def remind_now(request: Request, store: Store, meeting_id: int, whom: str) -> Re
         expires_at=meeting.starts_at,
         kind=Kind.reminder,
     )
+    request.note("meetings.reminded", f"meeting:{meeting_id}")
     return Reply("meetings.reminded", count=count(people, store), choices=onward)
 
 
-@choice("meetings.cancel", number, who=caller)
+@choice("meetings.cancel", number, who=chair)
 def cancel(request: Request, store: Store, meeting_id: int) -> Reply:
     meeting = _led(request, store, meeting_id)
     choices: Choices = [
@@ -89,7 +93,7 @@ def cancel(request: Request, store: Store, meeting_id: int) -> Reply:
     return Reply("meetings.confirm_cancel", view=view, told=told, choices=choices)
 
 
-@choice("meetings.cancel_now", number, who=caller)
+@choice("meetings.cancel_now", number, who=chair)
 def cancel_now(request: Request, store: Store, meeting_id: int) -> Reply:
     _led(request, store, meeting_id)
     try:
@@ -110,6 +114,7 @@ def call_off(meeting_id: int, request: Request, store: Store) -> Meeting:
     meeting = store.meetings.cancel(meeting_id, request.now)
     group = store.groups.get(meeting.group_id)
     assert group is not None
+    request.note("meetings.cancelled", f"meeting:{meeting_id}")
     keep_calendar(meeting, group, request, store)
     tell(meeting, "meetings.cancelled", {}, request, store)
     return meeting

@@ -8,10 +8,12 @@ from typing import Any, ClassVar
 from bot import routing
 from bot.forms import Choose, Field, Form, Given, Lines, Moment, Open, Problem, ShortText, YesNo
 from bot.messages import Label, Refused, Reply, Request, Words
-from bot.routing import choice, number, secretariat
+from bot.rights import secretariat
+from bot.routing import choice, number
 from bot.texts import normalise
 from bot.wording import Subject
 from handlers.people import do
+from storage.broadcasts import Unasked
 from storage.groups import WorkingGroup
 from storage.polls import Electorate, Poll
 from storage.recommendations import Draft
@@ -96,10 +98,11 @@ def _submit(request: Request, store: Store, about: str, answers: Mapping[str, An
         hidden=answers["hidden"] != "no",
         created_by=request.person,
     )
+    request.note("polls.opened", f"poll:{poll.id}")
     store.deliveries.notify(
         "polls.opened",
         {"poll": poll.id},
-        store.polls.asked(poll, request.now),
+        store.broadcasts.unmuted(store.polls.asked(poll, request.now), Unasked.poll),
         request.now,
         expires_at=closes_at,
     )

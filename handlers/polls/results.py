@@ -3,16 +3,18 @@
 from typing import Any
 
 from bot.messages import Attachment, Label, Refused, Reply, Request, Words
-from bot.routing import Recipient, choice, notice, number, secretariat
+from bot.rights import elsewhere, secretariat, voter
+from bot.routing import Recipient, choice, notice, number
 from bot.wording import Count, Subject
 from handlers.people import do
-from storage.polls import Poll
+from handlers.polls.saying import Say
+from storage.polls import Electorate, Poll
 from storage.store import Store
 
 REASONS = 8  # in one message
 
 
-@choice("polls.result", number)
+@choice("polls.result", number, who=voter)
 def result(request: Request, store: Store, poll_id: int) -> Reply:
     poll = found(store, poll_id)
     check_may_read(poll, request, store)
@@ -25,7 +27,13 @@ def result(request: Request, store: Store, poll_id: int) -> Reply:
     return _result(subject, Count.of(poll, store, request.now))
 
 
-@notice("polls.result")
+def of_members(store: Store, poll: int, **_: Any) -> bool:
+    """Whether a poll is the committee's, and not a public consultation."""
+    found = store.polls.get(poll)
+    return found is None or found.electorate is not Electorate.public
+
+
+@notice("polls.result", reserved=of_members)
 def told_result(
     recipient: Recipient, store: Store, poll: int, count: dict[str, Any] | None = None
 ) -> Reply:
@@ -61,7 +69,7 @@ def _result(subject: Subject, count: Count) -> Reply:
     )
 
 
-@choice("polls.reasons", number, number)
+@choice("polls.reasons", number, number, who=voter)
 def reasons(request: Request, store: Store, poll_id: int, first: int) -> Reply:
     """Some of the reasons; the secretariat reads them before the closing too, and can hide one."""
     poll = found(store, poll_id)
@@ -98,6 +106,7 @@ def hide(request: Request, store: Store, poll_id: int, elector_id: int) -> Reply
     """Hide a reason that breaks the rules; the vote stays counted."""
     found(store, poll_id)
     store.polls.drop_reason(poll_id, elector_id)
+    request.note("polls.reason_hidden", f"poll:{poll_id}")
     choices = [(f"polls.reasons:{poll_id}:0", "polls.see_reasons"), do("poll", "polls.run")]
     return Reply("polls.reason_hidden", choices=choices)
 
@@ -116,5 +125,18 @@ def check_may_read(poll: Poll, request: Request, store: Store) -> None:
         poll, request.person, request.now, as_member=as_member
     ):
         return
-    name = "polls.not_elector" if as_member else "polls.sign_in"
-    raise Refused(name, choices=[do("polls"), do("menu")])
+    if not as_member:
+        raise not_here(request)
+    onward = [do("polls"), do("menu")]
+    voices = store.polls.voices(poll.id, request.person, request.now)
+    if voices:  # of terms that are over
+        say = Say.of(Subject.of(poll, store), voices, store, request.now)
+        raise Refused("polls.mandate_over", voice=say, choices=onward)
+    raise Refused("polls.not_elector", choices=onward)
+
+
+def not_here(request: Request) -> Refused:
+    """Why the members' polls are neither shown nor voted in here, and what to do."""
+    if request.belongs:
+        return elsewhere(request)
+    return Refused("polls.sign_in", choices=[do("polls"), do("menu")])

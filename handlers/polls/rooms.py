@@ -8,11 +8,22 @@ somebody voted is shown nowhere but there.
 from datetime import datetime
 
 from bot.messages import Label, Refused, Reply, Request, Words
-from bot.routing import OPENS_PRIVATELY, Recipient, choice, notice, number, secretariat
+from bot.rights import secretariat
+from bot.routing import OPENS_PRIVATELY, Recipient, choice, notice, number
 from bot.wording import Count, Subject, listed
 from handlers.polls import results
 from storage.deliveries import subject
-from storage.polls import Cast, Closed, Electorate, NotSignedIn, Poll, Superseded, Turnout, chosen
+from storage.polls import (
+    Cast,
+    Closed,
+    Electorate,
+    HandedOver,
+    Poll,
+    Superseded,
+    TermOver,
+    Turnout,
+    chosen,
+)
 from storage.rooms import POLL
 from storage.store import Store
 
@@ -113,7 +124,8 @@ def counted(cast: Cast, store: Store, now: datetime) -> Reply:
     """
     if cast.overruled:
         raise Refused("polls.room_overrules")
-    mine, about = [one for one in cast.voices if one.mine], Subject.of(cast.poll, store)
+    about = Subject.of(cast.poll, store)
+    mine = [one for one in cast.voices if one.mine and one.may_cast]
     keys = [one.organisation_id for one in mine if one.organisation_id is not None]
     names = store.organisations.names(now.date(), short=True) if keys else {}
     said = {
@@ -130,9 +142,13 @@ def refused(error: Exception, poll: Poll) -> Refused:
         return Refused("polls.room_cancelled" if poll.cancelled_at else "polls.closed")
     if isinstance(error, Superseded):
         return Refused("polls.room_superseded")
-    return Refused("polls.sign_in" if isinstance(error, NotSignedIn) else "polls.no_voice")
+    if isinstance(error, HandedOver):
+        return Refused("polls.room_handed_over")
+    if isinstance(error, TermOver):
+        return Refused("polls.room_term_over")
+    return Refused("polls.no_voice")
 
 
-@notice("polls.group_card")
+@notice("polls.group_card", reserved=results.of_members)
 def redrawn(recipient: Recipient, store: Store, poll: int) -> Reply:
     return card(results.found(store, poll), store, recipient.now)

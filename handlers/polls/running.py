@@ -1,7 +1,8 @@
 """Following and cancelling polls, for the secretariat."""
 
 from bot.messages import Label, Refused, Reply, Request, Words
-from bot.routing import Recipient, choice, command, notice, number, secretariat
+from bot.rights import secretariat
+from bot.routing import Recipient, choice, command, notice, number
 from bot.wording import Subject
 from handlers.people import do
 from handlers.polls import results
@@ -79,6 +80,7 @@ def cancel_now(request: Request, store: Store, poll_id: int) -> Reply:
     poll = store.polls.cancel(_open(store, poll_id).id, request.now)
     if poll is None:
         raise Refused("polls.closed_already", choices=[do("poll", "polls.run"), do("menu")])
+    request.note("polls.cancelled", f"poll:{poll_id}")
     store.deliveries.end_ballots(poll_id, request.now)
     store.deliveries.notify(
         "polls.cancelled",
@@ -92,7 +94,7 @@ def cancel_now(request: Request, store: Store, poll_id: int) -> Reply:
     )
 
 
-@notice("polls.cancelled")
+@notice("polls.cancelled", reserved=results.of_members)
 def cancelled(recipient: Recipient, store: Store, poll: int) -> Reply:
     subject = Subject.of(results.found(store, poll), store)
     return Reply("polls.is_cancelled", subject=subject, choices=[do("polls")])

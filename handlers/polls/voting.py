@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,102 +10,40 @@ from sqlalchemy import literal, select
 from bot import routing
 from bot.forms import Form, LongText, Open
 from bot.messages import Label, Refused, Reply, Request, Words
-from bot.routing import Recipient, anyone, choice, command, link, notice, number
-from bot.wording import Subject, listed
+from bot.rights import anyone, elsewhere, voter
+from bot.routing import Recipient, choice, command, link, notice, number
+from bot.wording import Subject
 from handlers.people import do
 from handlers.polls import results, rooms
+from handlers.polls.saying import Say
 from storage.deliveries import ballot_of
+from storage.grants import Role
 from storage.organisations import MandateKind
 from storage.polls import (
+    Bar,
     Cast,
     Closed,
     Electorate,
+    HandedOver,
     NotElector,
     NotSignedIn,
+    Poll,
     Press,
+    Standing,
     Superseded,
+    TermOver,
     Voice,
+    VoiceSpent,
     WrongChoice,
-    chosen,
 )
 from storage.store import Store
 
-
-@dataclass(frozen=True)
-class Other:
-    """An organisation's ballot that somebody else cast.
-
-    Attributes:
-        by: their mandate for it, if they still hold one.
-        voted: what they chose, for who may replace it.
-    """
-
-    name: str
-    by: MandateKind | None
-    voted: list[Label]
-
-
-@dataclass(frozen=True)
-class Say:
-    """What a person has to say in a poll, as messages word it.
-
-    Attributes:
-        own: whether a ballot of their own goes with a press.
-        organisations: whose ballots go with a press.
-        voted, reason: what the ballots that they cast say.
-        replaces: ballots by others, which a press would replace.
-        settled: ballots by others, which they may not replace.
-    """
-
-    own: bool
-    organisations: list[str]
-    voted: list[Label]
-    reason: str | None
-    replaces: list[Other]
-    settled: list[Other]
-
-    @classmethod
-    def of(cls, subject: Subject, voices: list[Voice], store: Store, now: datetime) -> "Say":
-        speaks = any(one.organisation_id is not None for one in voices)
-        names = store.organisations.names(now.date()) if speaks else {}
-        others = [one for one in voices if one.organisation_id and one.choices and not one.mine]
-        by = {one.elector_id: _mandate(one, store, now) for one in others}
-
-        def other(voice: Voice) -> Other:
-            voted = [subject.option(option) for option in chosen(voice.choices or 0)]
-            return Other(_name(voice, names), by[voice.elector_id], voted)
-
-        mine = next((one for one in voices if one.mine), None)
-        organisations = [
-            _name(one, names) for one in voices if one.may_cast and one.organisation_id is not None
-        ]
-        return cls(
-            own=any(one.organisation_id is None for one in voices) or not voices,
-            organisations=listed(organisations),
-            voted=[subject.option(option) for option in chosen(mine.choices or 0)] if mine else [],
-            reason=mine.reason if mine else None,
-            replaces=[other(one) for one in others if one.may_cast],
-            settled=[other(one) for one in others if not one.may_cast],
-        )
-
-    @property
-    def may_press(self) -> bool:
-        return self.own or bool(self.organisations)
-
-
-def _name(voice: Voice, names: Mapping[str, str]) -> str:
-    key = voice.organisation_id or ""
-    return names.get(key, key)
-
-
-def _mandate(voice: Voice, store: Store, now: datetime) -> MandateKind | None:
-    """What whoever cast an organisation's ballot is to it."""
-    if voice.cast_by is None:
-        return None
-    mandates = store.organisations.mandates_of(voice.cast_by, now)
-    return next(
-        (one.kind for one in mandates if one.organisation_id == voice.organisation_id), None
-    )
+# What is said to who may not cast the ballot of an organisation.
+BARRED = {
+    HandedOver: "polls.handed_over",
+    Superseded: "polls.superseded",
+    TermOver: "polls.term_over",
+}
 
 
 @command("polls", who=anyone, in_groups=True)
@@ -120,16 +57,16 @@ def polls(request: Request, store: Store) -> Reply:
     as_member = request.incoming.signed_in
     open_polls = store.polls.awaiting(request.person, request.now, as_member=as_member)
     closed = store.polls.closed(request.person, request.now, as_member=as_member)
-    awaiting = [poll for poll, done in open_polls if not done]
-    signed_out = not as_member and _is_member(request, store)
+    awaiting = [poll for poll, one in open_polls if one is Standing.awaits]
+    signed_out = None if as_member or not request.held else elsewhere(request).reply.words
     if len(open_polls) == 1 and awaiting and not closed and not signed_out:
         return card(Subject.of(awaiting[0], store), store, request.person, request.now)
     choices: list[tuple[str, Label | str]] = [
         (
             f"polls.show:{poll.id}",
-            Words("polls.line", {"subject": Subject.of(poll, store), "done": done}),
+            Words("polls.line", {"subject": Subject.of(poll, store), "standing": one}),
         )
-        for poll, done in open_polls
+        for poll, one in open_polls
     ]
     choices += [
         (
@@ -138,23 +75,20 @@ def polls(request: Request, store: Store) -> Reply:
         )
         for poll in closed
     ]
+    if Role.delegate in request.roles:
+        choices.append(("handovers.manage", "handovers.manage"))
     return Reply(
         "polls.list",
         awaiting=len(awaiting),
         open=len(open_polls),
+        handed=sum(1 for _, one in open_polls if one is Standing.handed),
         signed_out=signed_out,
         choices=[*choices, do("menu")],
     )
 
 
-def _is_member(request: Request, store: Store) -> bool:
-    """Whether this person would have a role if they were signed in."""
-    roles = store.grants.roles_of(request.person, request.now)
-    return bool(roles or store.organisations.mandates_of(request.person, request.now))
-
-
-@link("vote", number)
-@choice("polls.show", number)
+@link("vote", number, who=voter)
+@choice("polls.show", number, who=voter)
 def show(request: Request, store: Store, poll_id: int) -> Reply:
     poll = results.found(store, poll_id)
     results.check_may_read(poll, request, store)
@@ -168,7 +102,8 @@ def card(
 ) -> Reply:
     """A poll with its options, and what this person's ballots say."""
     voices = store.polls.voices(subject.poll.id, person, now)
-    if not voices and subject.poll.electorate is not Electorate.public:
+    has_none = all(one.bar is Bar.over for one in voices)
+    if has_none and subject.poll.electorate is not Electorate.public:
         follow = (f"polls.follow:{subject.poll.id}", "polls.follow")  # read by who runs it
         return Reply("polls.read_only", subject=subject, choices=[*_about(subject), follow])
     return _card(name, subject, voices, store, now)
@@ -187,6 +122,7 @@ def _card(name: str, subject: Subject, voices: list[Voice], store: Store, now: d
     if say.voted and poll.electorate is not Electorate.public:
         label = "polls.change_reason" if say.reason else "polls.add_reason"
         choices.append((f"polls.reason:{poll.id}", label))
+    choices += _handing(poll, voices, store, now)
     if not say.may_press:
         choices.append(do("polls"))
     is_answer = name == "polls.voted"
@@ -201,6 +137,31 @@ def _card(name: str, subject: Subject, voices: list[Voice], store: Store, now: d
         ballot=subject.question if has_ballot else None,
         shows=ballot_of(poll.id) if has_ballot else None,
     )
+
+
+def _handing(
+    poll: Poll, voices: list[Voice], store: Store, now: datetime
+) -> list[tuple[str, Label | str]]:
+    """What a delegate may do instead of voting, or to vote again."""
+    given = [one.handover for one in voices if one.bar is Bar.handed]
+    choices: list[tuple[str, Label | str]] = [
+        (f"handovers.take_back:{one}", _taking_back(one, store)) for one in given
+    ]
+    speaks = [
+        one.organisation_id
+        for one in voices
+        if one.kind is MandateKind.delegate and one.may_cast and one.handover is None
+    ]
+    if store.handovers.possible([one for one in speaks if one is not None], now):
+        choices.append((f"handovers.hand:{poll.id}", "handovers.hand"))
+    return choices
+
+
+def _taking_back(handover_id: int | None, store: Store) -> str:
+    """A period is taken back as a whole: the button of one poll says so."""
+    given = None if handover_id is None else store.handovers.get(handover_id)
+    is_period = given is not None and given.poll_id is None
+    return "handovers.take_back_all" if is_period else "handovers.take_back"
 
 
 def _option(option: Label, is_chosen: bool) -> Label:
@@ -250,6 +211,7 @@ def _voted(cast: Cast, request: Request, store: Store) -> Reply:
     "polls.vote",
     number,
     number,
+    who=voter,
     in_groups=True,
     secret=True,
     leads="vote",
@@ -265,7 +227,7 @@ def vote(request: Request, store: Store, poll_id: int, option: int) -> Reply:
     except WrongChoice:
         show_again = [(f"polls.show:{poll_id}", "polls.see_vote"), do("polls")]
         raise Refused("polls.choose_one", choices=show_again) from None
-    except (Closed, NotElector, NotSignedIn, Superseded) as error:
+    except (Closed, NotElector, NotSignedIn, Superseded, HandedOver) as error:
         raise _refused(error, poll_id, request, store) from None
     if request.in_group:
         return rooms.counted(cast, store, received)
@@ -275,6 +237,8 @@ def vote(request: Request, store: Store, poll_id: int, option: int) -> Reply:
 
 def _refused(error: Exception, poll_id: int, request: Request, store: Store) -> Refused:
     """Why nothing was counted, and what can be done instead."""
+    if isinstance(error, NotSignedIn):
+        return results.not_here(request)
     poll = store.polls.get(poll_id)
     if request.in_group and poll is not None:
         return rooms.refused(error, poll)
@@ -282,13 +246,16 @@ def _refused(error: Exception, poll_id: int, request: Request, store: Store) -> 
         return Refused("polls.is_cancelled", subject=Subject.of(poll, store), choices=[do("polls")])
     if isinstance(error, Closed):
         return Refused("polls.closed", choices=[do("polls")])
-    if isinstance(error, NotSignedIn):
-        return Refused("polls.sign_in", choices=[do("polls"), do("menu")])
-    if isinstance(error, Superseded) and poll is not None:
+    if isinstance(error, VoiceSpent):
+        return Refused("polls.voice_spent", choices=[do("polls"), do("menu")])
+    barred = next((name for kind, name in BARRED.items() if isinstance(error, kind)), None)
+    if barred is not None and poll is not None:
         voices = store.polls.voices(poll_id, request.person, request.now)
         say = Say.of(Subject.of(poll, store), voices, store, request.now)
-        choices = [(f"polls.show:{poll_id}", "polls.see_vote"), do("polls")]
-        return Refused("polls.superseded", voice=say, choices=choices)
+        choices = _handing(poll, voices, store, request.now)
+        if not isinstance(error, TermOver):
+            choices.append((f"polls.show:{poll_id}", "polls.see_vote"))
+        return Refused(barred, voice=say, choices=[*choices, do("polls")])
     return Refused("polls.no_voice", choices=[do("polls"), do("menu")])
 
 
@@ -303,7 +270,7 @@ def _tell_overruled(cast: Cast, request: Request, store: Store) -> None:
         )
 
 
-@notice("polls.overruled")
+@notice("polls.overruled", reserved=results.of_members)
 def overruled(recipient: Recipient, store: Store, poll: int, organisation: str) -> Reply | None:
     """Somebody who speaks for the organisation before you voted after you."""
     found = store.polls.get(poll)
@@ -318,7 +285,7 @@ def overruled(recipient: Recipient, store: Store, poll: int, organisation: str) 
     )
 
 
-@choice("polls.reason", number)
+@choice("polls.reason", number, who=voter)
 def reason(request: Request, store: Store, poll_id: int) -> Open:
     poll = results.found(store, poll_id)
     results.check_may_read(poll, request, store)
@@ -341,7 +308,7 @@ def _explain(request: Request, store: Store, about: str, answers: Mapping[str, A
         )
     except Closed:
         raise Refused("polls.reason_too_late", choices=[do("polls")]) from None
-    except (NotElector, NotSignedIn) as error:
+    except (NotElector, NotSignedIn, HandedOver) as error:
         raise _refused(error, poll_id, request, store) from None
     choices = [(f"polls.show:{poll_id}", "polls.see_vote"), do("polls")]
     if not explained:
@@ -350,11 +317,18 @@ def _explain(request: Request, store: Store, about: str, answers: Mapping[str, A
 
 
 reason_form = routing.form(
-    Form("reason", "polls", (LongText("reason", at_most=500),), submit=_explain, reviewed=False)
+    Form(
+        "reason",
+        "polls",
+        (LongText("reason", at_most=500),),
+        who=voter,
+        submit=_explain,
+        reviewed=False,
+    )
 )
 
 
-@notice("polls.opened")
+@notice("polls.opened", reserved=results.of_members)
 def opened(recipient: Recipient, store: Store, poll: int) -> Reply | None:
     """A poll opened: the card itself, so that the next tap is the vote."""
     found = store.polls.get(poll)

@@ -8,7 +8,8 @@ from sqlalchemy import literal, select
 from bot import routing
 from bot.forms import Form, LongText, Open
 from bot.messages import Label, Refused, Reply, Request
-from bot.routing import choice, number, secretariat
+from bot.rights import secretariat
+from bot.routing import choice, number
 from handlers.people import do
 from handlers.threads.inbox import card, colleague, gone
 from storage.deliveries import subject
@@ -58,6 +59,7 @@ def _submit_reply(request: Request, store: Store, about: str, answers: Mapping[s
         return thread.person_id, message.id
 
     person_id, message_id = _decide(thread_id, store, end, typed=True)
+    request.note("threads.answered", f"thread:{thread_id}")
     person = select(literal(person_id))
     store.deliveries.notify("threads.answered", {"message": message_id}, person, request.now)
     choices: Choices = [
@@ -103,6 +105,7 @@ def close_now(request: Request, store: Store, thread_id: int, read_to: int) -> R
         return thread.person_id, store.threads.close(thread, request.person, request.now)
 
     person_id, was_answered = _decide(thread_id, store, end)
+    request.note("threads.closed", f"thread:{thread_id}")
     if not was_answered:
         person = select(literal(person_id))
         store.deliveries.notify("threads.unanswered", {"thread": thread_id}, person, request.now)

@@ -2,7 +2,8 @@
 
 from bot.markup import beginning
 from bot.messages import Label, Refused, Reply, Request, Said, Words
-from bot.routing import Recipient, choice, command, notice, number, secretariat
+from bot.rights import secretariat
+from bot.routing import Recipient, choice, command, notice, number
 from handlers import academies
 from handlers.broadcasts.telling import first_words
 from handlers.people import do
@@ -170,6 +171,7 @@ def _ways_on(request: Request, store: Store, thread: Thread, last: int) -> Choic
         if mine
         else (take_action, "threads.take"),
         (f"threads.close:{thread.id}:{last}", "threads.close"),
+        (f"limits.thread:{thread.id}", "limits.restrict"),
         do("threads"),
     ]
 

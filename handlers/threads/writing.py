@@ -6,11 +6,15 @@ from typing import Any
 
 from bot import routing
 from bot.forms import Form, LongText, Open
+from bot.limiting import spend
 from bot.markup import beginning
 from bot.messages import Label, Refused, Reply, Request
 from bot.quiet import leaves_at
-from bot.routing import Recipient, anyone, choice, command, notice, number
+from bot.restricting import check_gives
+from bot.rights import anyone
+from bot.routing import Recipient, choice, command, notice, number
 from handlers.people import do, first_code
+from storage.limits import LETTERS
 from storage.store import Store
 from storage.threads import TooMany
 
@@ -26,13 +30,14 @@ def write(request: Request, store: Store) -> Open | Reply:
     return _begin(request, store, 0)
 
 
-@choice("threads.write", number)
+@choice("threads.write", number, who=anyone)
 def write_about(request: Request, store: Store, broadcast_id: int) -> Open | Reply:
     """Write about a broadcast, or (0) about nothing that was said before."""
     return _begin(request, store, broadcast_id)
 
 
 def _begin(request: Request, store: Store, broadcast_id: int) -> Open | Reply:
+    check_gives(request, store)
     kept = request.context.kept
     if kept is None:
         return _open(store, broadcast_id)
@@ -48,14 +53,14 @@ def _open(store: Store, broadcast_id: int) -> Open:
     return Open(letter_form, about=str(broadcast_id) if known else "")
 
 
-@choice("threads.leave_kept", number)
+@choice("threads.leave_kept", number, who=anyone)
 def leave_kept(request: Request, store: Store, broadcast_id: int) -> Open:
     """Write something else than what was kept."""
     request.context.kept = None
     return _open(store, broadcast_id)
 
 
-@choice("threads.send_kept", number)
+@choice("threads.send_kept", number, who=anyone)
 def send_kept(request: Request, store: Store, broadcast_id: int) -> Open | list[Reply]:
     """Send what was said outside any form; it stays kept if it cannot be sent."""
     kept = request.context.kept
@@ -84,6 +89,7 @@ letter_form = routing.form(
         "threads",
         (LongText("letter", at_most=LONGEST),),
         submit=_submit_letter,
+        who=anyone,
         reviewed=False,
     )
 )
@@ -96,13 +102,15 @@ def _send(request: Request, store: Store, said: str, broadcast_id: int) -> list[
     nobody floods it: its list counts the others.
     """
     broadcast = store.broadcasts.get(broadcast_id)
+    check_gives(request, store)
     about = None if broadcast is None else broadcast.id
+    spend(request, store, LETTERS)
     try:
         thread, begins = store.threads.write(request.person, said, request.now, broadcast_id=about)
     except TooMany:
         raise Refused("threads.too_many", choices=[do("menu")]) from None
     known = thread.claimed_by is not None
-    if begins and (known or store.sessions.try_again("threads.waits", 1, ONCE, request.now)):
+    if begins and (known or store.rates.once("threads.waits", ONCE, request.now)):
         told = store.threads.to_tell(thread, request.now)
         arguments, due_at = {"thread": thread.id}, leaves_at(request.now)
         store.deliveries.notify("threads.waits", arguments, told, request.now, due_at=due_at)
@@ -111,7 +119,7 @@ def _send(request: Request, store: Store, said: str, broadcast_id: int) -> list[
     return [received, *first_code(request, store)]
 
 
-@notice("threads.answered")
+@notice("threads.answered", reserved=False)
 def answered(recipient: Recipient, store: Store, message: int) -> Reply | None:
     """The secretariat's answer, unless the thread was erased meanwhile."""
     found = store.threads.message(message)
@@ -121,7 +129,7 @@ def answered(recipient: Recipient, store: Store, message: int) -> Reply | None:
     return Reply("threads.answered", said=found[0].text, choices=choices)
 
 
-@notice("threads.unanswered")
+@notice("threads.unanswered", reserved=False)
 def unanswered(recipient: Recipient, store: Store, thread: int) -> Reply | None:
     """Their message was read, and calls for no answer."""
     found = store.threads.listed(thread)

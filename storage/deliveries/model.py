@@ -179,6 +179,7 @@ class Born:
 
     Attributes:
         address, thread: where, as the platform knows them.
+        last: it goes after what others are answered.
     """
 
     delivery_id: int
@@ -188,6 +189,7 @@ class Born:
     thread: str
     in_group: bool
     outgoing: Outgoing
+    last: bool = False
 
 
 @dataclass(frozen=True)

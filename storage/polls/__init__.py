@@ -26,11 +26,13 @@ from storage.polls.casting import (
     Cast,
     Casting,
     Closed,
+    HandedOver,
     NotElector,
     NotSignedIn,
     Press,
     Superseded,
-    Voice,
+    TermOver,
+    VoiceSpent,
     WrongChoice,
 )
 from storage.polls.counting import College, Counting, Reason, Tally, Turnout
@@ -47,6 +49,7 @@ from storage.polls.model import (
     bits,
     chosen,
 )
+from storage.polls.voices import Bar, Standing, Voice, standing
 from storage.recommendations import TextVersion
 from storage.types import Instant
 
@@ -56,21 +59,26 @@ __all__ = [
     "ORGANISATIONS",
     "PERSONS",
     "Ballot",
+    "Bar",
     "Cast",
     "Closed",
     "College",
     "Elector",
     "Electorate",
+    "HandedOver",
     "NotElector",
     "NotSignedIn",
     "Poll",
     "Polls",
     "Press",
     "Reason",
+    "Standing",
     "Superseded",
     "Tally",
+    "TermOver",
     "Turnout",
     "Voice",
+    "VoiceSpent",
     "Vote",
     "WrongChoice",
     "bits",
@@ -141,7 +149,7 @@ class Polls(Casting, Counting):
         if electorate in (Electorate.members, Electorate.both):
             self._freeze_members(poll, now)
         if electorate in (Electorate.organisations, Electorate.both):
-            self._freeze_organisations(poll)
+            self._freeze_organisations(poll, now)
         return poll
 
     def may_read(self, poll: Poll, person_id: int, now: datetime, *, as_member: bool) -> bool:
@@ -152,12 +160,13 @@ class Polls(Casting, Counting):
         """
         if poll.electorate is Electorate.public:
             return True
-        return as_member and bool(self.voices(poll.id, person_id, now))
+        voices = self.voices(poll.id, person_id, now) if as_member else []
+        return any(one.bar is not Bar.over for one in voices)
 
     def awaiting(
         self, person_id: int, now: datetime, *, as_member: bool
-    ) -> list[tuple[Poll, bool]]:
-        """The open polls in which a person has a say, with whether nothing is left to decide.
+    ) -> list[tuple[Poll, Standing]]:
+        """The open polls in which a person has a say, with whether something is left to decide.
 
         What awaits them first, then what closes soonest.
         """
@@ -166,11 +175,9 @@ class Polls(Casting, Counting):
             .where(Poll.closed_at.is_(None), Poll.closes_at > now)
             .order_by(Poll.closes_at)
         )
-        found = []
-        for poll in self.session.scalars(wanted):
-            voices = self.voices(poll.id, person_id, now)
-            found.append((poll, bool(voices) and not any(one.awaits for one in voices)))
-        return sorted(found, key=lambda pair: pair[1])
+        polls = self.session.scalars(wanted).all()
+        found = [(one, standing(self.voices(one.id, person_id, now))) for one in polls]
+        return sorted(found, key=lambda pair: pair[1] is not Standing.awaits)
 
     def closed(
         self, person_id: int, now: datetime, *, as_member: bool, at_most: int = 5
@@ -205,7 +212,9 @@ class Polls(Casting, Counting):
         In a public consultation nobody is an elector before they vote.
         """
         members = self._members(now)
-        signatories = select(Organisation.id).where(Organisation.is_signatory)
+        signatories = select(Organisation.id).where(
+            Organisation.is_signatory, Organisation.stands(now.date())
+        )
         speakers = select(Mandate.person_id).where(
             Mandate.active(now), Mandate.organisation_id.in_(signatories)
         )
@@ -265,6 +274,7 @@ class Polls(Casting, Counting):
         poll = self.session.scalars(wanted).first()
         if poll is not None:
             poll.closed_at = now
+            self.forget_spent(poll_id)
             self.session.flush()
         return poll
 
@@ -314,6 +324,17 @@ class Polls(Casting, Counting):
         )
         return [(poll, organisation) for poll, organisation in self.session.execute(wanted)]
 
+    def cast_by(self, person_id: int) -> list[tuple[Poll, Ballot, str | None]]:
+        """The ballots that a person cast, each with its poll and the organisation it was for."""
+        wanted = (
+            select(Poll, Ballot, Elector.organisation_id)
+            .join(Elector, Elector.poll_id == Poll.id)
+            .join(Ballot, Ballot.elector_id == Elector.id)
+            .where(Ballot.cast_by == person_id)
+            .order_by(Poll.id, Elector.id)
+        )
+        return [(row[0], row[1], row[2]) for row in self.session.execute(wanted)]
+
     def forget_person(self, person_id: int) -> None:
         """Detach a person from their ballots, which stay counted. Their reasons go.
 
@@ -322,6 +343,17 @@ class Polls(Casting, Counting):
         ballots = update(Ballot).where(Ballot.cast_by == person_id)
         electors = update(Elector).where(Elector.person_id == person_id)
         self.session.execute(ballots.values(cast_by=None, reason=None))
+        self.session.execute(electors.values(person_id=None))
+
+    def forget_voters(self, before: datetime) -> None:
+        """Detach everybody from their ballots in consultations that closed before a moment."""
+        old = select(Poll.id).where(
+            Poll.electorate == Electorate.public,
+            or_(Poll.closed_at < before, Poll.cancelled_at < before),
+        )
+        ballots = update(Ballot).where(Ballot.poll_id.in_(old), Ballot.cast_by.is_not(None))
+        electors = update(Elector).where(Elector.poll_id.in_(old), Elector.person_id.is_not(None))
+        self.session.execute(ballots.values(cast_by=None))
         self.session.execute(electors.values(person_id=None))
 
     def _number(self, wanted: Select[Any]) -> int:
@@ -352,7 +384,7 @@ class Polls(Casting, Counting):
         columns = ["poll_id", "person_id", "college", "weight"]
         self.session.execute(insert_into(self.session, Elector).from_select(columns, rows))
 
-    def _freeze_organisations(self, poll: Poll) -> None:
+    def _freeze_organisations(self, poll: Poll, now: datetime) -> None:
         rows = (
             select(
                 literal(poll.id),
@@ -360,7 +392,7 @@ class Polls(Casting, Counting):
                 func.coalesce(Organisation.college, ORGANISATIONS),
                 literal(1),
             )
-            .where(Organisation.is_signatory)
+            .where(Organisation.is_signatory, Organisation.stands(now.date()))
             .order_by(Organisation.id)
         )
         columns = ["poll_id", "organisation_id", "college", "weight"]

@@ -1,55 +1,18 @@
 """Casting ballots: which ones a person may cast, and one ballot for each elector."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import (
-    BindParameter,
-    Executable,
-    Table,
-    bindparam,
-    case,
-    null,
-    select,
-    type_coerce,
-    union_all,
-    update,
-)
+from sqlalchemy import Executable, Table, bindparam, case, null, select, update
 from sqlalchemy.orm import Session
 
 from storage.base import dialect_insert, dialect_of, execute, insert_into
-from storage.organisations import Mandate, MandateKind
 from storage.polls.model import PERSONS, Ballot, Elector, Electorate, Poll, bits, chosen
-from storage.types import Instant, Named
-
-
-@dataclass(frozen=True)
-class Voice:
-    """One ballot in a poll as somebody who may have a say in it sees it.
-
-    Attributes:
-        choices: what the ballot says now; None if it was not cast.
-        mine: whether this very person cast it.
-        may_cast: whether they may cast it. A substitute may as long as nobody else did.
-    """
-
-    elector_id: int
-    organisation_id: str | None
-    college: str
-    weight: int
-    choices: int | None
-    cast_by: int | None
-    reason: str | None
-    mine: bool
-    may_cast: bool
-
-    @property
-    def awaits(self) -> bool:
-        """Whether this person has yet to decide."""
-        return self.may_cast and not self.mine
+from storage.polls.spent import Spending
+from storage.polls.voices import Bar, Voice, voices_of
 
 
 @dataclass(frozen=True)
@@ -90,47 +53,30 @@ class NotElector(Exception):
     """The person has no voice in this poll."""
 
 
+class VoiceSpent(NotElector):
+    """The person used their voice before they erased their data, or parted their accounts."""
+
+
 class NotSignedIn(Exception):
     """The poll is for members, who must be signed in."""
+
+
+class TermOver(NotElector):
+    """The person speaks no more for the organisation that has a voice."""
 
 
 class Superseded(Exception):
     """Somebody else has cast the ballot of the organisation that the person stands in for."""
 
 
+class HandedOver(Exception):
+    """The person handed the ballot over to a substitute, and did not take it back."""
+
+
 class WrongChoice(Exception):
     """The choice is not one of the poll's."""
 
 
-def _voices() -> Any:
-    """Some people's own ballots and those of their organisations, each found by an index."""
-    people: BindParameter[Sequence[int]] = bindparam("people", expanding=True)
-    moment = bindparam("moment", type_=Instant())
-    seat = (
-        Elector.id,
-        Elector.organisation_id,
-        Elector.college,
-        Elector.weight,
-        Ballot.choices,
-        Ballot.cast_by,
-        Ballot.reason,
-    )
-    in_poll = Elector.poll_id == bindparam("poll")
-    own = (
-        select(Elector.person_id, *seat, type_coerce(null(), Named(MandateKind)))
-        .outerjoin(Ballot, Ballot.elector_id == Elector.id)
-        .where(in_poll, Elector.person_id.in_(people))
-    )
-    for_others = (
-        select(Mandate.person_id, *seat, Mandate.kind)
-        .join(Mandate, Mandate.organisation_id == Elector.organisation_id)
-        .outerjoin(Ballot, Ballot.elector_id == Elector.id)
-        .where(in_poll, Mandate.person_id.in_(people), Mandate.active(moment))
-    )
-    return union_all(own, for_others).order_by(Elector.id)
-
-
-_voices_of = _voices()
 _lock_electors = (
     select(Elector.id)
     .where(Elector.id.in_(bindparam("electors", expanding=True)))
@@ -157,7 +103,7 @@ def _upsert(dialect: str) -> Executable:
     return insert.on_conflict_do_update(index_elements=["elector_id"], set_=changed)
 
 
-class Casting:
+class Casting(Spending):
     """The part of `Polls` that votes go through. Its statements are built once."""
 
     session: Session
@@ -165,32 +111,7 @@ class Casting:
 
     def voices(self, poll_id: int, person_id: int, now: datetime) -> list[Voice]:
         """The ballots in which a person has a say: their own, and those of their organisations."""
-        return self._voices_of(poll_id, [person_id], now)[person_id]
-
-    def _voices_of(
-        self, poll_id: int, people: Collection[int], now: datetime
-    ) -> dict[int, list[Voice]]:
-        """The ballots in which each of some people has a say, in one statement."""
-        given = {"poll": poll_id, "people": list(people), "moment": now}
-        found: dict[int, dict[int, Voice]] = {person: {} for person in people}
-        for person, *seat, mandate in execute(self.session, _voices_of, given):
-            elector, organisation, college, weight, choices, cast_by, reason = seat
-            mine = choices is not None and cast_by == person
-            may_cast = mandate is not MandateKind.substitute or choices is None or mine
-            # One may be delegate and substitute at once.
-            if elector not in found[person] or may_cast:
-                found[person][elector] = Voice(
-                    elector,
-                    organisation,
-                    college,
-                    weight,
-                    choices,
-                    cast_by,
-                    reason if mine else None,
-                    mine,
-                    may_cast,
-                )
-        return {person: list(voices.values()) for person, voices in found.items()}
+        return voices_of(self.session, poll_id, [person_id], now)[person_id]
 
     def press_together(self, poll_id: int, presses: Sequence[Press]) -> list[Cast | None]:
         """Cast at once the ballots of people who have only their own, and choose one option.
@@ -202,7 +123,7 @@ class Casting:
         people = {one.person_id for one in presses}
         if poll is None or poll.several or len(people) < len(presses):
             return [None] * len(presses)
-        known = self._voices_of(poll_id, people, presses[0].received_at)
+        known = voices_of(self.session, poll_id, people, presses[0].received_at)
         done: list[Cast | None] = []
         rows: list[dict[str, Any]] = []
         for press in presses:
@@ -233,7 +154,8 @@ class Casting:
         poll, voices = self._open_to(poll_id, person_id, received_at, as_member)
         held = {option}
         if poll.several:
-            held ^= set(chosen(next((one.choices or 0 for one in voices if one.mine), 0)))
+            mine = (one.choices or 0 for one in voices if one.mine and one.may_cast)
+            held ^= set(chosen(next(mine, 0)))
         return self._cast(poll, voices, person_id, sorted(held), received_at)
 
     def cast(
@@ -253,7 +175,8 @@ class Casting:
                 consultations.
 
         Raises:
-            Closed, NotElector, NotSignedIn, Superseded, WrongChoice: nothing was counted.
+            Closed, NotElector, NotSignedIn, Superseded, HandedOver, WrongChoice: nothing was
+                counted.
         """
         poll, voices = self._open_to(poll_id, person_id, received_at, as_member)
         return self._cast(poll, voices, person_id, options, received_at)
@@ -261,15 +184,19 @@ class Casting:
     def explain(
         self, poll_id: int, person_id: int, reason: str, received_at: datetime, *, as_member: bool
     ) -> int:
-        """Add a reason to the ballots that the person cast; return how many there are.
+        """Add a reason to the ballots that the person cast, and still may; return how many.
 
         Raises:
-            Closed, NotElector, NotSignedIn: nothing was changed.
+            Closed, NotElector, NotSignedIn, HandedOver: nothing was changed.
         """
         self._open(poll_id, received_at, as_member)
+        mine = [one for one in self.voices(poll_id, person_id, received_at) if one.mine]
+        electors = [one.elector_id for one in mine if one.may_cast]
+        if mine and not electors:
+            raise _barred(mine)
         explained = self.session.execute(
             update(Ballot)
-            .where(Ballot.poll_id == poll_id, Ballot.cast_by == person_id)
+            .where(Ballot.elector_id.in_(electors), Ballot.cast_by == person_id)
             .values(reason=reason)
             .execution_options(synchronize_session=False)
         )
@@ -319,8 +246,31 @@ class Casting:
         if not voices:
             raise NotElector
         if not any(one.may_cast for one in voices):
-            raise Superseded
+            raise _barred(voices)
         return poll, voices
+
+    def lock_ballots_of(self, organisation_id: str) -> None:
+        """Have nobody cast the ballots of an organisation until this transaction ends."""
+        wanted = (
+            select(Elector.id)
+            .join(Poll, Poll.id == Elector.poll_id)
+            .where(Elector.organisation_id == organisation_id, Poll.closed_at.is_(None))
+            .order_by(Elector.id)
+            .with_for_update(key_share=True, of=Elector)
+        )
+        self.session.execute(wanted)
+
+    def asking(self, poll_id: int, organisation_id: str, now: datetime) -> Poll:
+        """An open poll, locked against closing, that asks an organisation.
+
+        Raises:
+            Closed, NotElector
+        """
+        poll = self._open(poll_id, now, as_member=True)
+        asked = (Elector.poll_id == poll_id) & (Elector.organisation_id == organisation_id)
+        if self.session.execute(select(Elector.id).where(asked)).first() is None:
+            raise NotElector
+        return poll
 
     def _cast(
         self,
@@ -338,7 +288,13 @@ class Casting:
         return cast
 
     def _join(self, poll_id: int, person_id: int) -> Voice:
-        """Make the elector of a public consultation at their first vote."""
+        """Make the elector of a public consultation at their first vote.
+
+        Raises:
+            VoiceSpent
+        """
+        if self.has_spent(poll_id, person_id):
+            raise VoiceSpent
         insert = insert_into(self.session, Elector).values(
             poll_id=poll_id, person_id=person_id, college=PERSONS, weight=1
         )
@@ -347,7 +303,15 @@ class Casting:
             Elector.poll_id == poll_id, Elector.person_id == person_id
         )
         elector = self.session.execute(wanted).scalar_one()
-        return Voice(elector, None, PERSONS, 1, None, None, None, mine=False, may_cast=True)
+        return Voice(elector, None, PERSONS, 1, None, None, None, mine=False)
+
+
+def _barred(voices: list[Voice]) -> Exception:
+    """Why none of some voices may be cast."""
+    bars = {one.bar for one in voices}
+    if Bar.handed in bars:
+        return HandedOver()
+    return Superseded() if Bar.settled in bars else TermOver()
 
 
 def _why_not_open(poll: Poll, received_at: datetime, as_member: bool) -> Exception | None:

@@ -40,7 +40,7 @@ async def test_a_code_that_all_have_read_serves_nobody(
     code = await invitation(square)
     await writer.say_among(typed.format(code.lower()))
     assert [BURNT in one.text for one in square.room()] == [True]
-    assert "Ce code n'ouvre rien" in (await other.say(code)).text
+    assert "Cette invitation ne sert plus." in (await other.say(code)).text
 
 
 async def test_what_only_looks_like_a_code_is_greeted(square: Square) -> None:

@@ -154,7 +154,7 @@ async def test_nobody_is_told_of_commands_they_may_not_use(stage: Stage) -> None
         ("supprimer mon compte", "Pour voir ou effacer vos données"),
         ("langue", "Choisissez votre langue"),
         ("English", "Choisissez votre langue"),
-        ("code", "demandez un code de retour"),
+        ("code", "un autre réglage"),
         ("stop", "Pour ne plus rien recevoir, effacez vos données."),
     ],
 )

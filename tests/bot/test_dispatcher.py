@@ -15,6 +15,7 @@ from bot.settings import Settings
 from storage.conversations import MOST_THREADS, Applied, Conversation, Conversations, Seen
 from storage.database import Database
 from storage.deliveries import Delivery
+from storage.limits import MESSAGES
 from storage.people import Chat, ChatKind
 from storage.store import Store
 from tests.conftest import NOW
@@ -229,8 +230,10 @@ async def test_threads_are_counted_together_and_are_not_begun_for_ever(
         for number in range(70)
     ]
     waits = [one.wait for one in outcomes]
-    answered = dispatcher.AT_MOST_A_MINUTE - 1
-    assert waits == [0] * answered + [dispatcher.RETRY_AFTER] * (70 - answered)
+    assert MESSAGES.at_most is not None
+    answered = MESSAGES.at_most - 1
+    assert waits == [0] * answered + [60] * (70 - answered)
+    assert [one.told for one in outcomes[answered:]] == [False] + [True] * (69 - answered)
     assert set(square.messenger.threads.values()) >= {f"${number}" for number in range(answered)}
     begun = await db.read(lambda store: list(store.session.scalars(select(Conversation.thread))))
     assert len(begun) == MOST_THREADS

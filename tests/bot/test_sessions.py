@@ -8,6 +8,7 @@ import pytest
 from bot.platforms.web import api, bodies
 from storage.grants import Role
 from storage.people import Account, Person
+from storage.store import Store
 from tests.people import Guest, report
 from tests.stage import Stage
 
@@ -41,6 +42,20 @@ async def test_a_role_is_not_reached_by_a_return_code(stage: Stage) -> None:
     status, answer = await stage.stranger().post("/api/v1/session", {"code": code})
     assert (status, answer["error"]) == (403, "unknown_code")
     assert await parent.status() == 403, "the account's other sessions ended"
+
+
+async def test_nor_is_one_that_was_given_since_on_another_account(stage: Stage) -> None:
+    parent = await stage.guest()
+    await report(parent)
+    code = await return_code(parent)
+
+    def give(store: Store) -> None:
+        [person] = store.session.scalars(store.people.everybody())
+        store.grants.give(person, Role.member, stage.clock.now())
+
+    await stage.db.write(give)
+    status, answer = await stage.stranger().post("/api/v1/session", {"code": code})
+    assert (status, answer["error"]) == (403, "unknown_code")
 
 
 async def test_a_closed_session_opens_again_only_with_its_own_role(stage: Stage) -> None:

@@ -46,6 +46,13 @@ async def test_bad_messages_are_named(stage: Stage, body: object, status: int, e
     assert answer["text"]
 
 
+async def test_nothing_of_a_session_is_kept_by_the_browser(stage: Stage) -> None:
+    parent = await stage.guest()
+    for path in ("/api/v1/history", "/api/v1/files/none"):
+        async with parent.http.get(stage.base + path) as response:
+            assert response.headers["Cache-Control"] == "no-store"
+
+
 async def test_ten_thousand_characters_get_a_clear_answer(stage: Stage) -> None:
     parent = await stage.guest()
     await parent.say("témoigner")

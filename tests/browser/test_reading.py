@@ -226,3 +226,25 @@ async def test_the_page_and_the_conversation_speak_one_language(
     await page.reload()
     await heard(page, "Hello, I am Préau")
     await expect(page.locator("html")).to_have_attribute("lang", "en")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["/demande", "/confidentialite"])
+async def test_the_public_pages_are_for_everybody(
+    browser: Browser, demo: str, path: str, scheme: str
+) -> None:
+    page = await open_page(browser, demo + path, (320, 640), color_scheme=scheme)
+    await check_access(page)
+    assert await overflow(page) <= 0
+
+
+async def test_a_request_is_made_without_script(browser: Browser, demo: str) -> None:
+    context = await browser.new_context(java_script_enabled=False)
+    page = await context.new_page()
+    await page.goto(f"{demo}/demande")
+    await page.get_by_label("Retirer un témoignage publié").check()
+    await page.get_by_label("Votre nom").fill("Camille")
+    await page.get_by_label("Où vous répondre").fill("camille@example.org")
+    await page.get_by_label("Votre demande").fill("Retirez-le.")
+    await page.get_by_role("button", name="Envoyer ma demande").click()
+    await expect(page.get_by_role("status")).to_contain_text("DEM-")

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.academies import names
 from bot.messages import Words
 from handlers import academies
 
@@ -17,7 +18,7 @@ def rows(table: str) -> list[dict[str, str]]:
 
 
 def found(typed: str) -> list[str]:
-    return [academies.names()[code] for code in academies.search(typed)]
+    return [names()[code] for code in academies.search(typed)]
 
 
 @pytest.mark.parametrize(

@@ -228,7 +228,7 @@ async def test_stop_ends_them_all_and_is_undone(stage: Stage) -> None:
     held = await reader.press("Voir ce qui est gardé")
     assert "Vous ne recevez plus : les événements." in held
     await reader.say("réglages")
-    assert "Vous ne recevez plus" in await reader.press("Choisir mes annonces")
+    assert "Vous ne recevez plus" in await reader.press("Choisir ce que je reçois")
 
 
 async def test_who_stops_or_goes_meanwhile_is_not_told(stage: Stage) -> None:

@@ -145,7 +145,7 @@ async def test_it_is_tied_where_it_was_asked_and_nowhere_else(square: Square) ->
     unsigned = await square.receive(
         chair.address, "#room", choice=f"groups.tie:{group}", in_group=True, signed_in=False
     )
-    assert "ne permet pas" in str(unsigned.toast)
+    assert "votre rôle ne compte pas" in str(unsigned.toast)
     await tied(square, chair)
     await tied(square, chair, "elsewhere")
     await convene(chair)

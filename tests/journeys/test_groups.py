@@ -257,7 +257,7 @@ async def test_a_chair_who_is_not_signed_in_answers_nobody(stage: Stage) -> None
     told = await unsigned.look()
     assert "Une demande attend" in told, "a notice goes where the person is"
     assert told.labels == ["Répondre aux demandes"]
-    assert "Votre compte ne permet pas cette action." in await unsigned.press("Répondre aux")
+    assert "il faut être reconnu" in await unsigned.press("Répondre aux")
     assert "demande à entrer" not in await see(unsigned, "Équité")
 
 

@@ -31,6 +31,7 @@ async def test_the_secretariat_finds_its_work_first_then_its_own(stage: Stage) -
         "Convoquer une réunion",
         "Envoyer une annonce",
         "Inviter quelqu'un",
+        "Les membres et les organisations",
         "Pour moi",
     ]
     own = await secretary.say("pour moi")

@@ -121,9 +121,9 @@ async def test_who_is_not_signed_in_has_no_say_as_a_member(stage: Stage) -> None
     assert "Un vote est ouvert" in await delegate.look(), "a notice goes where the person is"
     seen = await delegate.say("votes")
     assert "Un réseau fiable" not in seen.text + "".join(seen.labels)
-    assert "il faut une invitation" in seen
+    assert "il faut être reconnu" in seen
     for button in ("Pour", "Lire le texte"):
-        assert "il faut une invitation" in await delegate.press(button)
+        assert "il faut être reconnu" in await delegate.press(button)
     turnout = await stage.db.read(lambda store: store.polls.turnout(1))
     assert turnout.voted == (0, 0)
     await secretary.say("votes")
@@ -133,7 +133,7 @@ async def test_who_is_not_signed_in_has_no_say_as_a_member(stage: Stage) -> None
     await stage.advance(timedelta(hours=9))
     await delegate.look()
     for button in ("Lire le texte", "Lire la raison"):
-        assert "il faut une invitation" in await delegate.press(button)
+        assert "il faut être reconnu" in await delegate.press(button)
     assert "Résultat" not in "".join((await delegate.say("votes")).labels)
     await asked(secretary, "Tout le monde")
     await delegate.look()
@@ -189,7 +189,7 @@ async def test_the_substitute_speaks_when_the_delegate_does_not(stage: Stage) ->
     await delegate.look()
     assert "Votre vote est compté : Contre." in await substitute.press("Contre")
     mine = await delegate.say("votes")
-    assert "Votre suppléant a choisi « Contre » pour AMF." in mine
+    assert "Votre suppléance a choisi « Contre » pour AMF." in mine
     assert "Votre choix :" not in mine, "another's ballot is not shown as mine"
     assert "Votre vote est compté : Pour." in await delegate.press("Pour")
     assert "Une autre personne a voté pour AMF" in await substitute.look()

@@ -102,7 +102,9 @@ async def test_a_claim_lapses_and_is_taken_over(stage: Stage) -> None:
     await colleague.press("Ouvrir par numéro")
     assert "Un collègue lit REX-2027-00001." in await colleague.say("2027-1")
     await stage.advance(timedelta(days=3))
-    [again, *_] = (await (await stage.invited(Role.reviewer)).say("modérer")).labels
+    reviewer = await stage.invited(Role.reviewer)
+    assert (await reviewer.say("menu")).labels[0] == "Relire les témoignages"
+    [again, *_] = (await reviewer.say("modérer")).labels
     assert again == "Reprendre REX-2027-00001 (3 j)"
 
 

@@ -233,7 +233,7 @@ async def test_who_has_no_voice_is_told_so_alone(square: Square) -> None:
     unsigned = await square.receive(
         secretary.address, "#room", choice="polls.vote:1:0", in_group=True, signed_in=False
     )
-    assert "il faut une invitation" in str(unsigned.toast)
+    assert "votre rôle ne compte pas" in str(unsigned.toast)
     assert "Ce choix n'est plus possible." in str((await parent.send_among("polls.vote:1:x")).toast)
     assert "en privé" in str((await parent.send_among("polls.follow:1")).toast)
     stranger = await square.person("stranger").press_among("Le réseau")
@@ -308,6 +308,35 @@ async def test_a_press_among_others_overrules_nobody(square: Square) -> None:
         "Le vote de votre organisation est déjà compté. Votre choix n'a pas été compté."
     )
     assert not any("AMF" in one.text for one in square.room())
+
+
+async def test_who_casts_no_more_is_told_why_among_others_too(square: Square) -> None:
+    await square.stage.organisation("amf", "AMF")
+    secretary = await square.met("secretary", Role.secretariat)
+    delegate = await square.met("delegate", Role.delegate, organisation="amf")
+    substitute = await square.met("substitute", Role.substitute, organisation="amf")
+    await opened(square, electorate=Electorate.organisations)
+    await shown(square, secretary)
+
+    def hand_over(store: Store) -> None:
+        now = square.stage.clock.now()
+        of_delegate, of_substitute = store.organisations.speakers(now, "amf")
+        store.handovers.give(of_delegate.person_id, of_substitute.id, now, poll_id=1)
+        store.change_term(of_substitute.id, now + timedelta(minutes=1), now)
+
+    await delegate.press_among("Le réseau")
+    await square.stage.db.write(hand_over)
+    refused = await delegate.press_among("Les tablettes")
+    assert str(refused.toast).startswith("Vous avez passé la main.")
+    taken = await substitute.press_among("Les tablettes")
+    assert "votez dans votre conversation privée" in str(taken.toast)
+    square.stage.clock.advance_to(square.stage.clock.now() + timedelta(minutes=1))
+    late = await substitute.press_among("Les tablettes")
+    assert str(late.toast).startswith("Votre mandat pour cette organisation a pris fin.")
+    tally = await square.stage.db.read(
+        lambda store: store.polls.tally(store.session.get_one(Poll, 1))
+    )
+    assert tally.named == {"amf": (0,)}
 
 
 # Redrawn by the clock

@@ -2,11 +2,16 @@
 
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
 
+from bot.rendering import texts_for
+from bot.retention import RULES, swept, would_go
 from bot.settings import Settings
+from bot.texts import LANGUAGES
 from scheduled import retention
+from storage.audit import Filter
 from storage.base import Base
 from storage.broadcasts import BroadcastKind, Mute
 from storage.conversations import Conversation, Draft, Update
@@ -17,7 +22,7 @@ from storage.files import File
 from storage.grants import Role
 from storage.groups import Membership
 from storage.people import Account, Chat, ChatKind, ChatState, Person
-from storage.polls import Electorate
+from storage.polls import Ballot, Electorate
 from storage.reports import Report
 from storage.rooms import POLL, Card
 from storage.sessions import WebSession
@@ -227,3 +232,86 @@ async def test_cards_of_groups_that_we_left_go(db: Database) -> None:
     assert db.read_now(shown) == [1, 2, 3]
     db.write_now(lambda store: retention.sweep(store, NOW))
     assert db.read_now(shown) == [1]
+
+
+async def test_the_number_of_a_withdrawn_report_goes_after_thirty_days(stage: Stage) -> None:
+    await report(await stage.newcomer())
+    await stage.db.write(
+        lambda store: store.withdraw_report(store.reports.written_by(1)[0], stage.clock.now())
+    )
+    await after(stage, timedelta(days=29))
+    assert await count(stage, Report) == 1
+    await after(stage, timedelta(days=2))
+    assert await count(stage, Report) == 0
+
+
+async def test_who_voted_in_a_consultation_is_detached_two_months_later(stage: Stage) -> None:
+    await stage.newcomer()
+    closing = stage.clock.now() + timedelta(days=1)
+
+    def vote(store: Store) -> None:
+        for electorate in (Electorate.public, Electorate.members):
+            store.grants.give(1, Role.delegate, stage.clock.now())
+            store.session.flush()
+            poll = store.polls.open(
+                "Une question ?", electorate=electorate, closes_at=closing, now=stage.clock.now()
+            )
+            store.polls.cast(poll.id, 1, [0], stage.clock.now(), as_member=True)
+            store.polls.close(poll.id, closing)
+
+    await stage.db.write(vote)
+    cast = select(Ballot.cast_by).order_by(Ballot.poll_id)
+
+    async def voters() -> list[int | None]:
+        return await stage.db.read(lambda store: list(store.session.scalars(cast)))
+
+    await after(stage, timedelta(days=60))
+    assert await voters() == [1, 1]
+    await after(stage, timedelta(days=2))
+    assert await voters() == [None, 1], "members answer for their votes"
+
+
+def test_every_rule_has_its_words_in_every_language() -> None:
+    for language in LANGUAGES:
+        texts = texts_for(language, ZoneInfo("UTC"))
+        for rule in RULES:
+            said = texts.plain("retention.line", {"rule": rule})
+            assert texts.plain(f"retention.{rule.name}_why")
+            assert said.endswith("."), rule.name
+
+
+async def test_a_dry_run_says_what_a_sweep_then_does_and_touches_nothing(stage: Stage) -> None:
+    teacher = await stage.newcomer()
+    await teacher.say("témoigner")
+    await teacher.say("Un début de récit.")
+    now = stage.clock.now() + timedelta(days=40)
+
+    def everything(store: Store) -> dict[str, list[tuple[Any, ...]]]:
+        return {
+            name: [tuple(row) for row in store.session.execute(select(table))]
+            for name, table in Base.metadata.tables.items()
+        }
+
+    before = await stage.db.read(everything)
+    said = await stage.db.write(lambda store: would_go(store, now))
+    assert await stage.db.read(everything) == before
+    assert said["drafts"]["drafts"] == 1
+    assert said["passers_by"]["accounts"] == 1
+    done = await stage.db.write(lambda store: swept(store, now))
+    assert done == said
+
+
+async def test_a_sweep_that_removed_something_is_noted_by_rule(stage: Stage) -> None:
+    teacher = await stage.newcomer()
+    await teacher.say("témoigner")
+    await teacher.say("Un début de récit.")
+    await after(stage, timedelta(hours=1))
+
+    def noted(store: Store) -> list[dict[str, Any]]:
+        entries = store.audit.latest(Filter(noun="privacy"))
+        return list(store.audit.details_of(entries).values())
+
+    assert await stage.db.read(noted) == []
+    await after(stage, timedelta(days=40))
+    [details] = await stage.db.read(noted)
+    assert details["drafts"] == {"drafts": 1}

@@ -22,6 +22,7 @@ from storage.polls import (
     NotElector,
     NotSignedIn,
     Poll,
+    Standing,
     Superseded,
     WrongChoice,
     bits,
@@ -220,7 +221,8 @@ def test_a_substitute_takes_no_ballot_that_is_there(db: Database) -> None:
         with pytest.raises(Superseded):
             store.polls.press(poll.id, substitute, 1, NOW, as_member=True)
         assert store.polls.tally(poll).named == {"a": (0,)}
-        assert store.polls.awaiting(substitute, NOW, as_member=True) == [(poll, True)]
+        found = store.polls.awaiting(substitute, NOW, as_member=True)
+        assert found == [(poll, Standing.settled)]
 
     db.write_now(look)
 
@@ -235,7 +237,8 @@ def test_a_new_delegate_begins_with_nothing_chosen(db: Database) -> None:
         now_delegate = somebody(store)
         store.organisations.appoint(now_delegate, "a", MandateKind.delegate, later)
         store.session.flush()
-        assert store.polls.awaiting(now_delegate, later, as_member=True) == [(poll, False)]
+        found = store.polls.awaiting(now_delegate, later, as_member=True)
+        assert found == [(poll, Standing.awaits)]
         cast = store.polls.press(poll.id, now_delegate, 1, later, as_member=True)
         assert store.polls.tally(poll).named == {"a": (1,)}
         assert cast.overruled == [(before, "a")]

@@ -4,7 +4,7 @@ It is read as it came, or as it was decrypted, and never through nio's classes: 
 written anything there.
 
 In a group only what is addressed to us is read: a command, our user id or a mention, and a number
-in reply to a message of ours.
+in reply to a message of ours. Of the rest, only what may be a code, which serves no more.
 """
 
 from collections.abc import Container, Mapping
@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from bot.codes import invitations_in, linkings_in
 from bot.messages import LONGEST_ACTION, Incoming
-from bot.platforms.matrix.addressing import addressed, without_fallback
+from bot.platforms.matrix.addressing import MOST_SEARCHED, addressed, without_fallback
 from bot.platforms.matrix.attached import FILES, Sent, caption_of, sent_in
 from bot.platforms.matrix.fields import event_id, mapping, words
 from bot.platforms.matrix.whose import PLATFORM
@@ -163,15 +164,25 @@ def _answered(content: Source, place: str, incoming: Incoming) -> Arrival | None
 def _among(event: Source, room: RoomView, incoming: Incoming) -> Arrival | None:
     content = event["content"]
     relation = mapping(content.get("m.relates_to"))
-    if content.get("msgtype") not in WORDS or relation.get("rel_type") == "m.replace":
+    if content.get("msgtype") not in WORDS:
         return None
+    if relation.get("rel_type") == "m.replace":
+        return _overheard(content, incoming)
     replied, under = _replied(relation), _under(relation)
     to_us = (replied or under) in room.ours
     text = addressed(content, room.me, is_reply=replied is not None, to_us=to_us)
     if text is None:
-        return None
+        return _overheard(content, incoming)
     said = replace(incoming, text=text, said_as=incoming.update_id, in_group=True)
     return Arrival(replace(said, thread=_thread(relation), replied=replied, under=under))
+
+
+def _overheard(content: Source, incoming: Incoming) -> Arrival | None:
+    """Of what is said to others, the codes alone, which all have read; None if there are none."""
+    body = words(content.get("body"))[:MOST_SEARCHED]
+    codes = [*invitations_in(body), *linkings_in(body)]
+    heard = replace(incoming, text="\n".join(codes), in_group=True, overheard=True)
+    return Arrival(heard) if codes else None
 
 
 def _thread(relation: Source) -> str:

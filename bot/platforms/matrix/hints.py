@@ -120,11 +120,19 @@ class Hints:
 
     # Words
 
-    def tell(self, room_id: str, name: str, every: float = HINT, **arguments: Any) -> None:
+    def tell(
+        self,
+        room_id: str,
+        name: str,
+        every: float = HINT,
+        language: str | None = None,
+        **arguments: Any,
+    ) -> None:
         """Say to a person a message by its name, unless it was said to them lately.
 
         Args:
             every: seconds.
+            language: of who reads it, if that is known.
         """
         now, told = time.monotonic(), (room_id, name)
         if now - self._told.get(told, -every) < every or self._pace.delay():
@@ -132,7 +140,8 @@ class Hints:
         if len(self._told) >= MOST_HINTED:
             self._told.clear()
         self._told[told] = now
-        self.say(room_id, self._texts.plain(name, arguments))
+        texts = self._texts if language is None else texts_for(language, self._texts.zone)
+        self.say(room_id, texts.plain(name, arguments))
 
     async def told(self, room_id: str, name: str) -> bool:
         """Say to a person a message by its name, however long; whether it was said."""

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 import structlog
-from aiohttp import web
 
 from bot.clock import Clock
 from bot.messages import Incoming
@@ -22,6 +21,7 @@ from bot.platforms.matrix.events import Arrival
 from bot.platforms.matrix.files import Files
 from bot.platforms.matrix.hints import Hints
 from bot.platforms.matrix.insisting import said_by_us
+from bot.platforms.matrix.lanes import step_aside
 from bot.platforms.matrix.pace import LearningPace
 from bot.platforms.matrix.replied import until_noted
 from bot.platforms.matrix.rooms import Rooms
@@ -30,6 +30,7 @@ from bot.platforms.matrix.syncing import Syncing
 from bot.platforms.matrix.together import together
 from bot.platforms.matrix.whose import PLATFORM
 from bot.platforms.matrix.wording import parts
+from bot.platforms.web.routes import WebRoute
 from bot.settings import Settings
 from storage.database import Database, Unavailable
 from storage.deliveries import Failure, PageEvent
@@ -67,7 +68,7 @@ class Matrix:
 
     # Coming in
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[WebRoute]:
         """What a homeserver posts to, on our own HTTP server: nothing."""
         return []
 
@@ -139,7 +140,8 @@ class Matrix:
         """
         assert self._receiver is not None
         first = arrivals[0]
-        if not self._known_rooms().is_allowed(first.incoming.sender):
+        is_allowed = self._known_rooms().is_allowed(first.incoming.sender)
+        if not is_allowed and not first.incoming.overheard:
             self._hints.tell(first.incoming.chat, "matrix.not_admitted", every=SELDOM)
             return
         if first.poll is not None:
@@ -184,6 +186,8 @@ class Matrix:
 
     async def _apply(self, incoming: Incoming) -> None:
         assert self._receiver is not None
+        if await self._receiver.waits(incoming):
+            step_aside()
         try:
             outcome = await self._receiver.receive(incoming)
         except Unavailable:
@@ -193,8 +197,8 @@ class Matrix:
 
     def _show(self, incoming: Incoming, outcome: Outcome) -> None:
         """Say what other platforms show for a moment, where nothing else is said."""
-        if outcome.wait:
-            self._hints.tell(incoming.chat, "web_errors.too_many")
+        if outcome.wait and not outcome.told:
+            self._hints.tell(incoming.chat, "web_errors.too_many", language=outcome.language)
         elif outcome.toast and not outcome.born:
             self._hints.say(incoming.chat, outcome.toast)
 

@@ -57,14 +57,19 @@ class Hints:
             )
         )
 
-    def tell(self, arrival: Arrival, name: str) -> None:
-        """Say why nothing was done: at a press, or in a private chat; not over and over."""
+    def tell(self, arrival: Arrival, name: str, language: str | None = None) -> None:
+        """Say why nothing was done: at a press, or in a private chat; not over and over.
+
+        Args:
+            language: of who reads it, if that is known.
+        """
         incoming, now = arrival.incoming, time.monotonic()
         assert incoming is not None
         told = arrival.query or incoming.chat
         if now - self._hinted.get(told, -HINT) < HINT:
             return
-        words = texts_for(self._settings.language, self._settings.zone).plain(name)
+        spoken = language or self._settings.language
+        words = texts_for(spoken, self._settings.zone).plain(name)
         if arrival.query is not None:
             self.acknowledge(arrival.query, words)
         elif not incoming.in_group and not self._pace().wait(incoming.chat, in_group=False):

@@ -23,6 +23,7 @@ IN_PRIVATE = (
     "groups",
     "write",
     "settings",
+    "link",
     "privacy",
     "menu",
     "help",

@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import structlog
-from aiohttp import web
 from telegram import Update
 from telegram.error import BadRequest, InvalidToken, TelegramError
 
@@ -27,6 +26,7 @@ from bot.platforms.telegram.polling import Polling
 from bot.platforms.telegram.updates import ALLOWED, PLATFORM, Arrival, Reader
 from bot.platforms.telegram.webhook import Webhook, path_of
 from bot.platforms.telegram.wording import parts
+from bot.platforms.web.routes import Caller, WebRoute, post
 from bot.routing import OPENS_PRIVATELY, link_of
 from bot.settings import FREE_RATE, Settings
 from storage.database import Database, Unavailable
@@ -64,12 +64,13 @@ class Telegram:
 
     # Coming in
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[WebRoute]:
         """What Telegram posts to, on our own HTTP server."""
         if self.settings.telegram_webhook_url is None:
             return []
         path, secret = self._posted_to()
-        return [web.post(path, Webhook(self.bot, secret, self._take_posted).receive)]
+        receive = Webhook(self.bot, secret, self._take_posted).receive
+        return [post(path, receive, who=Caller.telegram)]
 
     def _posted_to(self) -> tuple[str, str]:
         """The path to which Telegram posts, and the secret that it sends."""
@@ -87,6 +88,7 @@ class Telegram:
         self._receiver = receiver
         await self._begin(self.bot.initialize)
         self._reader = Reader(self.bot.id, self.bot.username)
+        await self._note_name(self.bot.username)
         self._hints.do(self._set_menus())
         try:
             if self.settings.collects:
@@ -142,6 +144,10 @@ class Telegram:
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
 
+    async def _note_name(self, name: str) -> None:
+        with suppress(Unavailable):  # it is noted at another start
+            await self.database.write(lambda store: store.own_names.note(PLATFORM, name))
+
     async def _set_menus(self) -> None:
         try:
             await set_menus(self.bot, self.settings.language, self.settings.zone)
@@ -168,7 +174,7 @@ class Telegram:
             await self._take_other(arrival, now)
         elif not self.settings.collects:
             self._hints.tell(arrival, "web_errors.not_open")
-        elif self._gathering.is_needed(arrival):
+        elif await self._receiver.waits(arrival.incoming) or self._gathering.is_needed(arrival):
             whole = update.to_dict() if body is None else body
             await self._holding.hold(arrival, update, whole, self._receiver.in_hand)
         elif self._gathering.closed:
@@ -233,8 +239,8 @@ class Telegram:
     def _show(self, first: Arrival, outcome: Outcome | None) -> None:
         incoming, query = first.incoming, first.query
         assert incoming is not None
-        if outcome is not None and outcome.wait:
-            self._hints.tell(first, "web_errors.too_many")
+        if outcome is not None and outcome.wait and not outcome.told:
+            self._hints.tell(first, "web_errors.too_many", outcome.language)
         elif query is not None and outcome is not None and outcome.stranger:
             self._hints.acknowledge(query, url=self._private(link_of(incoming.choice or "")))
         elif query is not None:

@@ -27,6 +27,7 @@ from bot.platforms.web.choices import (
 )
 from bot.platforms.web.demo import Demo
 from bot.platforms.web.ranges import only_asked
+from bot.platforms.web.routes import Caller, WebRoute, get, post
 from bot.platforms.web.safety import (
     Denied,
     check_origin,
@@ -45,7 +46,12 @@ LONGEST_TEXT = 20_000
 CHECKED = 15.0  # seconds after which an open stream checks its session again
 MOST_EVENTS = 200  # in one answer
 # What a page cannot show, and how such a file's name ends.
-_SAVED = {"text/calendar": "ics", "application/pdf": "pdf"}
+_SAVED = {
+    "text/calendar": "ics",
+    "application/pdf": "pdf",
+    "application/json": "json",
+    "text/html": "html",
+}
 _KINDS = {Operation.send: "message", Operation.edit: "edit", Operation.delete: "delete"}
 
 
@@ -69,13 +75,14 @@ class Api:
         self._uploading = asyncio.Semaphore(8)  # bodies in memory
         self._attachments = Attachments()
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[WebRoute]:
+        session = Caller.session
         return [
-            web.post("/api/v1/session", self.sessions.open),
-            web.post("/api/v1/messages", self.messages),
-            web.get("/api/v1/events", self.events, allow_head=False),
-            web.get("/api/v1/history", self.history),
-            web.get("/api/v1/files/{name}", self.file),
+            post("/api/v1/session", self.sessions.open, who=Caller.page),
+            post("/api/v1/messages", self.messages, who=Caller.session_on_page),
+            get("/api/v1/events", self.events, who=session, allow_head=False),
+            get("/api/v1/history", self.history, who=session),
+            get("/api/v1/files/{name}", self.file, who=session),
         ]
 
     # Messages

@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import parse_qsl
 
 from aiohttp import BodyPartReader, web
 
@@ -14,6 +15,7 @@ from bot.platforms.web.safety import Denied
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 LARGEST_JSON = 128 * 1024  # bytes
 LARGEST_FILE = 10 * 1024 * 1024
+MOST_FIELDS = 30
 PATIENCE = 30  # seconds for a message to arrive whole
 PHOTO_PATIENCE = 180
 _PARTS = {"id": 64, "file": LARGEST_FILE}
@@ -33,13 +35,7 @@ async def _patience(seconds: float) -> AsyncIterator[None]:
 
 async def read_json(request: web.Request) -> dict[str, Any]:
     """The JSON object posted, an empty body being an empty one."""
-    async with _patience(PATIENCE):
-        raw = await request.content.read(LARGEST_JSON + 1)
-        while not request.content.at_eof() and len(raw) <= LARGEST_JSON:
-            raw += await request.content.read(LARGEST_JSON + 1 - len(raw))
-        if len(raw) > LARGEST_JSON:
-            await _drain(request)
-            raise Denied("too_long", 413)
+    raw = await _read(request)
     if not raw:
         return {}
     if request.content_type != "application/json":
@@ -51,6 +47,30 @@ async def read_json(request: web.Request) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise Denied("bad_request", 400)
     return body
+
+
+async def read_form(request: web.Request) -> dict[str, str]:
+    """The fields of a form that was sent, each once, whatever they hold."""
+    raw = await _read(request)
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise Denied("bad_request", 400)
+    try:
+        fields = parse_qsl(raw.decode("ascii"), errors="replace", max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise Denied("bad_request", 400) from None
+    return dict(fields)
+
+
+async def _read(request: web.Request) -> bytes:
+    """A small body, whole."""
+    async with _patience(PATIENCE):
+        raw = await request.content.read(LARGEST_JSON + 1)
+        while not request.content.at_eof() and len(raw) <= LARGEST_JSON:
+            raw += await request.content.read(LARGEST_JSON + 1 - len(raw))
+        if len(raw) > LARGEST_JSON:
+            await _drain(request)
+            raise Denied("too_long", 413)
+    return raw
 
 
 async def _drain(request: web.Request) -> None:

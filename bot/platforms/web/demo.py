@@ -11,6 +11,7 @@ from jinja2 import Environment
 
 from bot.addresses import is_loopback_host
 from bot.platforms.web.language import language_of
+from bot.platforms.web.routes import Caller, WebRoute, post
 from bot.platforms.web.safety import (
     Denied,
     check_origin,
@@ -52,8 +53,8 @@ class Demo:
         self.key = key
         self.hosts = hosts
 
-    def routes(self) -> list[web.RouteDef]:
-        return [web.post("/api/v1/demo/clock", self.clock)]
+    def routes(self) -> list[WebRoute]:
+        return [post("/api/v1/demo/clock", self.clock, who=Caller.page)]
 
     def check_key(self, request: web.Request) -> None:
         """Let in this machine, and on a network who scanned the key; it then stays in a cookie."""

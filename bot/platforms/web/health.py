@@ -8,6 +8,7 @@ import structlog
 from aiohttp import web
 
 from bot.clock import Clock
+from bot.platforms.web.routes import Caller, WebRoute, get
 from bot.platforms.web.safety import Denied, is_loopback, is_same
 from bot.settings import Settings
 from storage.database import Database
@@ -22,7 +23,7 @@ REMEMBERED = 1.0  # seconds for which a proof holds, however many ask
 
 def prove_write(store: Store, now: datetime) -> None:
     """Write one row for good: a full disk or a read-only file refuses nothing less."""
-    store.sessions.try_again("readyz", 1, timedelta(days=1), now)
+    store.rates.once("readyz", timedelta(days=1), now)
 
 
 class Health:
@@ -34,11 +35,11 @@ class Health:
         self._proved_at = -REMEMBERED
         self._well = True
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[WebRoute]:
         return [
-            web.get("/healthz", self.alive),
-            web.get("/readyz", self.ready),
-            web.get("/metrics", self.metrics),
+            get("/healthz", self.alive, who=Caller.anyone),
+            get("/readyz", self.ready, who=Caller.anyone),
+            get("/metrics", self.metrics, who=Caller.monitor),
         ]
 
     async def alive(self, _: web.Request) -> web.Response:

@@ -9,6 +9,7 @@ from jinja2 import Environment, FunctionLoader
 
 from bot.platforms.web.demo import Demo
 from bot.platforms.web.language import COOKIE, language_of
+from bot.platforms.web.routes import Caller, WebRoute, get
 from bot.rendering import texts_for
 from bot.settings import Settings
 from bot.texts import LANGUAGES
@@ -61,9 +62,13 @@ class Page:
         self._environment.policies["json.dumps_kwargs"] = as_json
         self._rendered: dict[tuple[str, str, bool], tuple[str, str]] = {}
 
-    def routes(self) -> list[web.RouteDef]:
-        routes = [web.get("/", self.index), web.get("/static/{name}", self.static)]
-        return [*routes, web.get("/demo", self.together)] if self.demo is not None else routes
+    def routes(self) -> list[WebRoute]:
+        routes = [
+            get("/", self.index, who=Caller.anyone),
+            get("/static/{name}", self.static, who=Caller.anyone),
+        ]
+        demo = [get("/demo", self.together, who=Caller.anyone)]
+        return routes + demo if self.demo is not None else routes
 
     async def index(self, request: web.Request) -> web.Response:
         """The chat page; `framed` leaves out the demo's bar."""

@@ -15,13 +15,16 @@ from bot.platforms.web.demo import Demo
 from bot.platforms.web.health import Health
 from bot.platforms.web.language import language_of
 from bot.platforms.web.page import Page
+from bot.platforms.web.public import Public
+from bot.platforms.web.routes import WebRoute
 from bot.platforms.web.safety import Denied, headers
-from bot.platforms.web.sessions import PLATFORM
+from bot.platforms.web.sessions import PLATFORM, Sessions
 from bot.platforms.web.streams import Streams
 from bot.rendering import texts_for
 from bot.settings import Settings
 from storage.database import Database, Unavailable
 from storage.deliveries import PageEvent
+from storage.sessions import SESSION
 
 log = structlog.get_logger()
 
@@ -49,7 +52,7 @@ class WebChat:
         database: Database,
         clock: Clock,
         demo: Demo | None = None,
-        more: Sequence[web.RouteDef] = (),
+        more: Sequence[WebRoute] = (),
     ) -> None:
         self.settings = settings
         self.database = database
@@ -58,19 +61,26 @@ class WebChat:
         self.more = more
         self.streams = Streams()
         self.port: int | None = None
+        self._sessions: Sessions | None = None
         self.listening = asyncio.Event()
 
     def application(self, receiver: Receiver) -> web.Application:
         app = web.Application(client_max_size=LARGEST_BODY, middlewares=[self._guard])
-        app.add_routes(Health(self.settings, self.database, self.clock).routes())
-        app.add_routes(self.more)
+        app.add_routes([one.definition() for one in self.routes(receiver)])
+        return app
+
+    def routes(self, receiver: Receiver) -> list[WebRoute]:
+        """All that is served."""
+        routes = [*Health(self.settings, self.database, self.clock).routes(), *self.more]
         if self.settings.web_chat:
             api = Api(self.settings, self.database, self.clock, receiver, self.streams, self.demo)
-            app.add_routes(api.routes())
-            app.add_routes(Page(self.settings, self.demo).routes())
+            self._sessions = api.sessions
+            page = Page(self.settings, self.demo)
+            public = Public(self.settings, self.database, self.clock, page.version)
+            routes += [*api.routes(), *page.routes(), *public.routes()]
             if self.demo is not None:
-                app.add_routes(self.demo.routes())
-        return app
+                routes += self.demo.routes()
+        return routes
 
     async def run(self, receiver: Receiver) -> None:
         """Listen until cancelled; `listening` is set once connections are accepted."""
@@ -101,6 +111,9 @@ class WebChat:
 
     def publish(self, chat_id: int, events: tuple[PageEvent, ...]) -> None:
         self.streams.publish(chat_id, events)
+        is_told = any((event.subject or "").partition(":")[0] == SESSION for event in events)
+        if is_told and self._sessions is not None:
+            self._sessions.look_again()
 
     async def close(self) -> None:
         self.streams.end_all()
@@ -130,6 +143,7 @@ class WebChat:
             response = self._error(request, Denied("failed", 500))
         if not response.prepared:
             response.headers.update(headers(framed=self.demo is not None))
+            response.headers.setdefault("Cache-Control", "no-store")
         return response
 
     def _error(self, request: web.Request, denied: Denied) -> web.Response:

@@ -1,12 +1,15 @@
 """Who speaks through a browser: sessions, codes and cookies."""
 
+import asyncio
 import secrets
 from collections import OrderedDict
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from aiohttp import web
 
 from bot.clock import Clock
+from bot.entrances import note_redeemed
 from bot.messages import Incoming
 from bot.platforms.base import Outcome, Receiver
 from bot.platforms.web.bodies import ID, read_json
@@ -23,16 +26,31 @@ from bot.platforms.web.safety import (
 from bot.platforms.web.streams import Streams
 from bot.settings import Settings
 from storage.database import Database
+from storage.limits import CODES_HERE, SESSIONS, Verdict
 from storage.people import Account
 from storage.sessions import IDLE, Visitor
 from storage.store import Store
 
 PLATFORM = "web"
-SESSIONS_AN_HOUR = 1000  # from one address: a whole school may share one
-WRONG_CODES = 100  # from one address, in ten minutes: codes have 56 bits
+UNKNOWN, OVER = "unknown_code", "code_is_over"
 REMEMBERED = timedelta(seconds=5)
 MOST_REMEMBERED = 10_000
 TOUCHED = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A code that opened nothing; of some it may be said that they are `over`."""
+
+    verdict: Verdict
+    over: bool = False
+
+    async def told(self, now: datetime) -> Denied:
+        """The error to raise, after the wait that is due."""
+        await asyncio.sleep(self.verdict.delay)
+        if not self.verdict.is_taken:
+            return _too_many(self.verdict, now)
+        return Denied(OVER if self.over else UNKNOWN, 403)
 
 
 class Sessions:
@@ -74,7 +92,7 @@ class Sessions:
         address = client_address(request, self.settings.trusted_proxies)
         if code is not None:
             if not isinstance(code, str) or len(code) > 100:
-                raise Denied("unknown_code", 403)
+                raise Denied(UNKNOWN, 403)
             once = body.get("id")
             if not isinstance(once, str) or not ID.fullmatch(once):
                 once = secrets.token_hex(16)
@@ -105,17 +123,18 @@ class Sessions:
     async def _newcomer(self, request: web.Request, address: str) -> tuple[str, Outcome]:
         now = self.clock.now()
 
-        def begin(store: Store) -> tuple[str, Outcome] | None:
-            key = f"sessions {address}"
-            if not store.sessions.try_again(key, SESSIONS_AN_HOUR, timedelta(hours=1), now):
-                return None
+        def begin(store: Store) -> tuple[Verdict, tuple[str, Outcome] | None]:
+            verdict = store.rates.count(SESSIONS, address, now)
+            if not verdict.is_taken:
+                return verdict, None
             account = self._new_account(store, request, now)
             token = store.sessions.begin(account.id, now)
-            return token, self._arrival(store, account, now)
+            return verdict, (token, self._arrival(store, account, now))
 
-        begun = await self.database.write(begin)
+        verdict, begun = await self.database.write(begin, last=True)
+        await asyncio.sleep(verdict.delay)
         if begun is None:
-            raise Denied("too_many", 429, retry_after=600)
+            raise _too_many(verdict, now)
         return begun
 
     async def _redeem(
@@ -128,45 +147,50 @@ class Sessions:
             guest: whose browser it is, even if their session has closed.
         """
         now = self.clock.now()
-        key, window = f"codes {address}", timedelta(minutes=10)
 
-        def redeem(store: Store) -> tuple[str, Outcome] | str:
-            if store.sessions.tries(key, window, now) >= WRONG_CODES:
-                return "too_many"
+        def redeem(store: Store) -> tuple[str, Outcome] | Wrong:
+            verdict = store.rates.peek(CODES_HERE, address, now)
+            if not verdict.is_taken:
+                return Wrong(verdict)
             again = _given_before(store, code, once, now)
             admitted = (
                 again
-                or self._returning(store, code)
+                or self._returning(store, code, now)
                 or self._invited(store, request, code, guest, now)
             )
             if admitted is None:
-                store.sessions.try_again(key, WRONG_CODES, window, now)
-                return "unknown_code"
+                over = store.invitations.over(code)
+                return Wrong(store.rates.count(CODES_HERE, address, now), over)
             account, signed_in = admitted
             if guest is not None and guest.is_open(now):
                 store.sessions.end_by_id(guest.session_id)
             token = store.sessions.begin(account.id, now, signed_in=signed_in)
             if again is None:
                 store.sessions.remember_redemption(code, once, account.id, signed_in, now)
-            said = "people.invited" if signed_in else "people.returned"
+            said = _said(code, signed_in, store)
             outcome = self._arrival(store, account, now, choice=said, signed_in=signed_in)
             return token, outcome
 
         redeemed = await self.database.write(redeem)
-        if redeemed == "too_many":
-            raise Denied("too_many", 429, retry_after=600)
-        if isinstance(redeemed, str):
-            raise Denied(redeemed, 403)
+        if isinstance(redeemed, Wrong):
+            raise await redeemed.told(now)
         self._remembered.clear()
         if guest is not None:
             self.streams.end(guest.chat_id, guest.session_id)
         return redeemed
 
-    def _returning(self, store: Store, code: str) -> tuple[Account, bool] | None:
-        """The account that a return code stands for. It has no role: see `_invited`."""
+    def _returning(self, store: Store, code: str, now: datetime) -> tuple[Account, bool] | None:
+        """The account that a return code stands for. It opens none whose person has a role.
+
+        They may have been given it since, on another of their accounts.
+        """
         account_id = store.sessions.redeem_return_code(code)
         account = None if account_id is None else store.session.get(Account, account_id)
-        return None if account is None or account.platform != PLATFORM else (account, False)
+        if account is None or account.platform != PLATFORM:
+            return None
+        person = account.person_id
+        holds = store.grants.roles_of(person, now) or store.organisations.mandates_of(person, now)
+        return None if holds else (account, False)
 
     def _invited(
         self,
@@ -180,11 +204,13 @@ class Sessions:
 
         It is the guest's own, unless that one holds other roles: an invitation to one role must
         not open another. From then on only an invitation opens it: its return code stops working,
-        and its other sessions end.
+        and its other sessions end. An invitation to no role opens a new one, but to who is there.
         """
         invitation = store.invitations.redeem(code, now)
         if invitation is None:
             return None
+        if invitation.role is None:
+            return self._there(store, request, guest, now)
         own = None if guest is None else store.session.get_one(Account, guest.account_id)
         signed_in = guest is not None and guest.signed_in and guest.is_open(now)
         if own is None or not (
@@ -192,9 +218,18 @@ class Sessions:
         ):
             own = self._new_account(store, request, now)
         store.invitations.apply(invitation, own.person_id, now)
+        note_redeemed(store, invitation, own.person_id, PLATFORM, now)
         store.sessions.drop_return_code(own.id)
         store.sessions.end_all(own.id)
         return own, True
+
+    def _there(
+        self, store: Store, request: web.Request, guest: Visitor | None, now: datetime
+    ) -> tuple[Account, bool]:
+        """Who is there goes on as they are; else a newcomer."""
+        if guest is not None and guest.is_open(now):
+            return store.session.get_one(Account, guest.account_id), guest.signed_in
+        return self._new_account(store, request, now), False
 
     def _new_account(self, store: Store, request: web.Request, now: datetime) -> Account:
         language = language_of(request, self.settings.language)
@@ -264,6 +299,10 @@ class Sessions:
             self._remembered.popitem(last=False)
         return guest
 
+    def look_again(self) -> None:
+        """Some sessions have ended, or count roles by now: what is remembered may not be so."""
+        self._remembered.clear()
+
     async def is_open(self, request: web.Request) -> bool:
         """Whether the session of who asks still serves."""
         guest = await self.guest(request)
@@ -292,6 +331,20 @@ class Sessions:
         self.streams.end(guest.chat_id, guest.session_id)
         response.del_cookie(self._cookie(request), path="/")
         response.headers["Clear-Site-Data"] = '"cache"'
+
+
+def _too_many(verdict: Verdict, now: datetime) -> Denied:
+    """Too many come from one network; when to come back is said."""
+    wait = max(verdict.until - now, timedelta(seconds=1))
+    return Denied("too_many_here", 429, retry_after=int(wait.total_seconds()))
+
+
+def _said(code: str, signed_in: bool, store: Store) -> str | None:
+    """What who came in by a code is told; None: they are welcomed as anybody."""
+    known = store.invitations.find(code)
+    if known is not None and known.role is None:
+        return None
+    return "people.invited" if signed_in else "people.returned"
 
 
 def _visitors(store: Store, tokens: list[str]) -> list[Visitor | None]:

@@ -5,6 +5,7 @@ import json
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -12,11 +13,11 @@ from urllib.parse import quote
 import pytest
 from sqlalchemy import select, update
 
-from bot import dispatcher
 from bot.settings import Settings
 from storage.conversations import Conversation, Update
 from storage.database import Database
 from storage.deliveries import Delivery
+from storage.limits import MESSAGES
 from storage.people import Chat, ChatKind
 from storage.polls.model import Ballot, bits
 from tests.bot.matrix.test_syncing import write_raw
@@ -245,7 +246,9 @@ def _last(client: Client, person: Correspond) -> str:
 async def test_what_many_said_while_we_were_away_is_applied_once_and_in_order(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatcher, "AT_MOST_A_MINUTE", 1000)
+    many = replace(MESSAGES, slow_from=1000, at_most=1001)
+    monkeypatch.setattr("bot.limiting.MESSAGES", many)
+    monkeypatch.setattr("bot.dispatcher.MESSAGES", many)
     stage, each = place.stage, 100
     met = [await stage.correspondent() for _ in range(3)]
     people = [

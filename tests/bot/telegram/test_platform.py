@@ -18,6 +18,7 @@ from bot import cli, routing
 from bot.platforms.base import PlatformRefused
 from bot.platforms.telegram import bots
 from bot.platforms.telegram.bots import make_bot
+from bot.rights import anyone
 from bot.settings import Settings
 from storage.conversations import Draft, Update
 from storage.database import Database
@@ -191,7 +192,7 @@ async def test_neither_the_token_nor_what_is_said_is_logged(
     someone = stage.chatter("Mme Dupont")
     await someone.start()
     await someone.say(SECRET_WORDS)
-    monkeypatch.setitem(routing.COMMANDS, "settings", routing.Route(broken, routing.anyone))
+    monkeypatch.setitem(routing.COMMANDS, "settings", routing.Route(broken, anyone))
     await someone.say("réglages")
     await someone.say("témoigner")
     await someone.say(f"{SECRET_WORDS}. {STORY}")
