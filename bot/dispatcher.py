@@ -32,7 +32,7 @@ from storage.store import Store
 
 log = structlog.get_logger()
 
-SOME, MANY = 16, 64  # writes that wait before newcomers go last: words, and light presses
+MANY = 64  # writes that wait before newcomers go last: a whole group
 LONGEST_IN_HAND = 30.0  # seconds for which closings wait
 
 
@@ -178,16 +178,13 @@ class Dispatcher:
             self._turns.rest(incoming.platform, incoming.chat, rest)
         return outcome
 
-    async def waits(self, incoming: Incoming) -> bool:
-        """Whether an update would not be applied soon: its chat rests, or it goes after others."""
-        if not incoming.in_group and self._turns.is_resting(incoming.platform, incoming.chat):
-            return True
-        return await self._goes_last(incoming)
+    def waits(self, incoming: Incoming) -> bool:
+        """Whether an update would not be applied soon: its chat rests."""
+        return not incoming.in_group and self._turns.is_resting(incoming.platform, incoming.chat)
 
     async def _goes_last(self, incoming: Incoming) -> bool:
         """Whether it is of somebody new, and much waits."""
-        some = MANY if incoming.choice is not None else SOME
-        if self.database.waiting <= some:
+        if self.database.waiting <= MANY:
             return False
         known = await self.database.read_with_others(self._known, incoming)
         return not known

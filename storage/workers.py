@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from typing import Any
 
 GROUP = 64
-LAST = 8  # more of a group, for those that go after the others
+LAST = 8  # more of a group, for those that go after the others, where there are others
 PATIENCE = 0.05  # seconds
 
 
@@ -54,8 +54,8 @@ class Workers:
     """Some threads over what waits. They take turns, unless one is long at it.
 
     Two that work at once only get in each other's way; but while one waits, for a lock or in a
-    long write, others must go on. What goes last has a small part of each group: however much of
-    it there is, the others wait for no more than that.
+    long write, others must go on. What goes last has a small part of each group in which there are
+    others: however much of it there is, these wait for one group at most.
 
     Args:
         do: does a group of jobs, in order, and leaves in each its result or its error; it never
@@ -116,7 +116,8 @@ class Workers:
         """Take what waits, to be done at once; there is a token in hand for one job."""
         first = last = 0
         while True:
-            queues = [self._first] * (first < GROUP) + [self._last] * (last < LAST)
+            most_last = LAST if first else GROUP
+            queues = [self._first] * (first < GROUP) + [self._last] * (last < most_last)
             job = _taken(queues)
             if job is None:  # what else waits has no place in this group
                 self._tokens.put(True)

@@ -280,5 +280,5 @@ async def test_who_erases_again_and_again_has_no_minute_more_each_time(stage: St
         await chatter.say("données")
         await chatter.press("Tout effacer")
         await chatter.say("effacer")
-        rests.append(await stage.service.dispatcher.waits(again))
+        rests.append(stage.service.dispatcher.waits(again))
     assert rests == [False, False, True]

