@@ -19,6 +19,7 @@ Such a test is marked `servers` by itself. Whoever stops or restarts the server 
 two seconds to start.
 """
 
+import gc
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -35,6 +36,7 @@ from storage.database import Database
 from storage.limits import rates
 from tests.compiled import Compiled
 from tests.homeserver import Node, NotInstalled, Synapse
+from tests.lending import Lending
 from tests.servers import NoServer, chromium, database, postgresql
 from tests.stage import Stage
 
@@ -61,6 +63,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if isinstance(item, pytest.Function) and MATRIX & set(item.fixturenames):
             item.add_marker(pytest.mark.servers)
     items.sort(key=lambda item: item.get_closest_marker("servers") is not None)
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded stays, as in `bot.__main__.tune`: no test waits while it is looked through."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -154,8 +162,8 @@ def sqlite_copy(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="session")
 def postgresql_copy(postgresql_server: str, postgresql_template: str) -> Copy:
-    """Makes a new migrated PostgreSQL database, dropped afterwards."""
-    return lambda: database(postgresql_server, template=postgresql_template)
+    """Lends a migrated PostgreSQL database in which nothing was done yet."""
+    return Lending(postgresql_server, postgresql_template).lent
 
 
 @pytest.fixture
@@ -167,7 +175,7 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
 
 @pytest.fixture
 def postgresql_url(postgresql_copy: Copy) -> Iterator[str]:
-    """A new migrated PostgreSQL database, dropped afterwards; mark such a test `servers`."""
+    """A migrated PostgreSQL database, lent as if new; mark such a test `servers`."""
     with postgresql_copy() as url:
         yield url
 

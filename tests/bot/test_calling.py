@@ -530,7 +530,8 @@ async def test_what_was_private_is_not_said_among_others(
 
     def look(store: Store) -> tuple[Any, ...]:
         found = store.session.get_one(Chat, chat)
-        bodies = store.session.scalars(select(Delivery.body).where(Delivery.chat_id == chat))
+        said = select(Delivery.body).where(Delivery.chat_id == chat).order_by(Delivery.id)
+        bodies = store.session.scalars(said)
         return found.kind, found.state, found.account_id, list(bodies)
 
     assert db.read_now(look) == (

@@ -103,9 +103,12 @@ def test_masking_twice_masks_once_and_touches_nothing_else(text: str) -> None:
         ("hier PETIT Zoé a pleuré", Kind.name, "PETIT Zoé"),
         ("hier Zoé Petit a pleuré", Kind.name, "Zoé Petit"),
         ("hier Zoé PETIT a pleuré", Kind.name, "Zoé PETIT"),
-        ("au collège Jules Ferry on", Kind.school, "collège Jules Ferry"),
-        ("à l'école primaire de la Croix Rouge", Kind.school, "école primaire de la Croix Rouge"),
-        ("au Lycée d'Arsonval", Kind.school, "Lycée d'Arsonval"),
+        ("au collège Jules Ferry on", Kind.school, "Jules Ferry"),
+        ("à l'école primaire de la Croix Rouge", Kind.school, "de la Croix Rouge"),
+        ("au Lycée d'Arsonval", Kind.school, "d'Arsonval"),
+        ("ma classe de 5e B a", Kind.school_class, "5e B"),
+        ("en CM2 A, et", Kind.school_class, "CM2 A"),
+        ("avec la 3ème 4 hier", Kind.school_class, "3ème 4"),
     ],
 )
 def test_what_is_found(said: str, kind: Kind, text: str) -> None:
@@ -119,6 +122,7 @@ def test_what_is_found(said: str, kind: Kind, text: str) -> None:
         "Le Conseil Régional et Microsoft Teams, en Seine-Saint-Denis. Depuis Noël.",
         "Le 14/01/2027 à 18 h 30, 25 élèves sur 1 200, à 12 000 euros en 2026-2027.",
         "Voyez https://www.education.gouv.fr/le-numerique?page=2 pour la suite.",
+        "En 5e, les 3e et la 6ème ; une 4e Alpha, en CM2 à Lyon, la 5e 25 fois, en 5e C'est dur.",
         "Mon école. Nous avons trois ordinateurs. La Réunion est loin.",
         "Le lycée professionnel a la fibre, monsieur le maire aussi.",
         "M. le maire et Mme la rectrice. Les ENT, les DSI et les AESH. La DSDEN, Académie de Lyon.",
@@ -152,11 +156,20 @@ HARD = [
 ]
 
 
+def takes(text: str) -> float:
+    """The seconds it takes: the best of three, as a collection of garbage may fall into one."""
+
+    def once() -> float:
+        began = time.thread_time()
+        find(text)
+        return time.thread_time() - began
+
+    return min(once() for _ in range(3))
+
+
 @pytest.mark.parametrize("text", HARD, ids=lambda text: text[:12])
 def test_no_text_takes_long(text: str) -> None:
-    began = time.process_time()
-    find(text)
-    assert time.process_time() - began < 0.05
+    assert takes(text) < 0.05
 
 
 @settings(max_examples=60)
@@ -168,6 +181,4 @@ def test_no_text_takes_long(text: str) -> None:
     ).map(lambda parts: ("".join(parts) * 40)[:10_000])
 )
 def test_nor_does_a_mixture_of_them(text: str) -> None:
-    began = time.process_time()
-    find(text)
-    assert time.process_time() - began < 0.05
+    assert takes(text) < 0.05

@@ -155,7 +155,10 @@ async def test_a_locked_account_is_served_once_it_is_unlocked(account: Account) 
 
 
 @pytest.mark.usefixtures("_soon")
-async def test_an_account_that_is_locked_meanwhile_is_one_error(account: Account) -> None:
+async def test_an_account_that_is_locked_meanwhile_is_one_error(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.platforms.matrix.batches.LONG_POLL", 1)  # the one under way goes on
     async with running(account) as (matrix, logged):
         await until(matrix.ready.is_set)
         account.change(locked=True)
