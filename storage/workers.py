@@ -66,7 +66,7 @@ class Workers:
         self._do = do
         self._first: deque[Job] = deque()
         self._last: deque[Job] = deque()
-        self._tokens: queue.SimpleQueue[bool] = queue.SimpleQueue()  # one a job; False: end
+        self._tokens = queue.SimpleQueue[bool]()  # one a job, or more; False: end
         self._threads = [
             threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True)
             for number in range(threads)
@@ -100,7 +100,7 @@ class Workers:
         return len(self._first) + len(self._last)
 
     def _work(self) -> None:
-        while self._tokens.get():
+        while self._goes_on():
             in_turn = self._turn.acquire(timeout=PATIENCE)
             try:
                 group = list(self._group())
@@ -112,6 +112,15 @@ class Workers:
                     self._turn.release()
             _tell(group)
 
+    def _goes_on(self) -> bool:
+        """Wait for something to do; False at the end, when nothing waits any more."""
+        if self._tokens.get():
+            return True
+        if self.waiting:  # a token for it was put back behind that for the end
+            self._tokens.put(False)
+            return True
+        return False
+
     def _group(self) -> Iterator[Job]:
         """Take what waits, to be done at once; there is a token in hand for one job."""
         first = last = 0
@@ -119,8 +128,9 @@ class Workers:
             most_last = LAST if first else GROUP
             queues = [self._first] * (first < GROUP) + [self._last] * (last < most_last)
             job = _taken(queues)
-            if job is None:  # what else waits has no place in this group
-                self._tokens.put(True)
+            if job is None:
+                if self.waiting:  # it has no place in this group
+                    self._tokens.put(True)
                 return
             first, last = first + (not job.last), last + job.last
             yield job

@@ -46,6 +46,7 @@ _known = (
     )
     .limit(1)
 )
+_any_in = select(Delivery.id).where(Delivery.chat_id == bindparam("chat")).limit(1)
 
 
 class Standing(Ballots):
@@ -77,8 +78,7 @@ class Standing(Ballots):
 
     def has_any(self, chat_id: int) -> bool:
         """Whether anything was ever said in a chat, as far as it is kept."""
-        wanted = select(Delivery.id).where(Delivery.chat_id == chat_id).limit(1)
-        return self.session.execute(wanted).first() is not None
+        return execute(self.session, _any_in, {"chat": chat_id}).first() is not None
 
     def shows(self, chat_id: int, subject: str) -> bool:
         """Whether something stands in a chat, or is on its way there, that shows a subject."""

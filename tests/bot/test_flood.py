@@ -87,20 +87,20 @@ async def test_a_flood_of_newcomers_delays_no_member(square: Square) -> None:
         for number in range(NEWCOMERS_AT_ONCE)
     ]
     await asyncio.sleep(0)
-    spent = []
-    async with asyncio.timeout(60):
+    went_first = []
+    async with asyncio.timeout(120):
         for poll in polls:
-            began = time.perf_counter()
+            before = sum(one.done() for one in flood)
             outcome = await square.say("@member", choice=f"polls.vote:{poll}:0")
             assert not outcome.newcomer
             await square.heard("@member")
-            spent.append(time.perf_counter() - began)
+            went_first.append(sum(one.done() for one in flood) - before)
     still_waiting = sum(not one.done() for one in flood)
     for one in flood:
         one.cancel()
     await asyncio.gather(*flood, return_exceptions=True)
     assert still_waiting > 0, "it was a flood all the while"
-    assert sorted(spent)[int(VOTES * 0.95) - 1] < 1.0
+    assert sorted(went_first)[int(VOTES * 0.95) - 1] <= 2 * GROUP, went_first
 
 
 @ON_SQLITE

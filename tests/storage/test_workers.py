@@ -10,7 +10,7 @@ import pytest
 from storage.database import Database
 from storage.people import Person
 from storage.store import Store
-from storage.workers import Job, Workers
+from storage.workers import LAST, Job, Workers
 from tests.conftest import NOW
 
 
@@ -63,6 +63,28 @@ def test_one_who_is_long_at_it_holds_nobody_up() -> None:
     leave.set()
     assert slow.future.result(2)
     workers.stop()
+
+
+def test_what_found_no_place_in_a_group_is_done_before_the_end() -> None:
+    begun, leave = threading.Event(), threading.Event()
+    done = list[Job]()
+
+    def do(group: Sequence[Job]) -> None:
+        begun.set()
+        assert leave.wait(5)
+        done.extend(group)
+
+    workers = Workers("tests", 1, do)
+    workers.start()
+    workers.submit(Job(None, None, None))
+    assert begun.wait(2)
+    for last in [False] + [True] * (LAST + 1):
+        workers.submit(Job(None, None, None, last=last))
+    stopping = threading.Thread(target=workers.stop)
+    stopping.start()
+    leave.set()
+    stopping.join(5)
+    assert len(done) == LAST + 3
 
 
 async def test_what_fails_in_a_group_fails_alone(db: Database) -> None:
