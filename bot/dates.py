@@ -68,7 +68,7 @@ _NUMBERS = {"un": 1, "une": 1, "a": 1, "an": 1, "one": 1, "deux": 2, "two": 2, "
             "three": 3, "quatre": 4, "four": 4, "cinq": 5, "five": 5, "six": 6}  # fmt: skip
 _YEARS = range(1900, 3000)
 _FILLERS = {"le", "la", "a", "au", "the", "at", "on", "of", "de", "du", "ce", "this", "pour", "by",
-            "jusque", "jusqu'a", "jusqu'au", "until", "till"}  # fmt: skip
+            "jusque", "jusqu'a", "jusqu'au", "until", "till", "partir", "des", "from"}  # fmt: skip
 
 
 def _any(words: object) -> str:
@@ -86,7 +86,7 @@ _PIECES: dict[str, str] = {
     rf"(?:,? (?P<ey>\d{{4}})\b)?",
     "within": rf"(?:dans|in|d'ici) (?P<count>\d{{1,3}}|{_any(_NUMBERS)}) "
     r"(?P<unit>minutes?|min|heures?|hours?|h|jours?|days?|semaines?|weeks?)\b",
-    "ahead": rf"(?P<ahead>{_any(_DAYS_AHEAD)})\b",
+    "ahead": rf"(?:d')?(?P<ahead>{_any(_DAYS_AHEAD)})\b",
     "weekday": rf"(?:(?P<before>next|this) )?(?P<weekday>{_any(_WEEKDAYS)})\b"
     r"(?P<after> prochaine?\b)?",
     "word": r"(?P<word>midi|minuit|noon|midnight)\b(?P<wquarter> et quart| et demie?)?",

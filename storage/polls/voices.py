@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -24,6 +24,9 @@ from storage.handovers import Handover
 from storage.organisations import Mandate, MandateKind
 from storage.polls.model import Ballot, Elector
 from storage.types import Instant, Named
+
+Rank = tuple[int, datetime]
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Bar(StrEnum):
@@ -52,6 +55,7 @@ class Voice:
         bar: why they may not cast it, if so. A substitute may as long as nobody else did.
         kind: of the mandate by which they speak for the organisation.
         handover: the handing over by which they may cast it, or may not.
+        goes_at, comes_at: when they hand it over next, or are handed it, if that is to come.
     """
 
     elector_id: int
@@ -65,6 +69,8 @@ class Voice:
     bar: Bar | None = None
     kind: MandateKind | None = None
     handover: int | None = None
+    goes_at: datetime | None = None
+    comes_at: datetime | None = None
 
     @property
     def may_cast(self) -> bool:
@@ -79,7 +85,7 @@ class Voice:
 def _voices() -> Any:
     """Some people's own ballots and those of their organisations, each found by an index.
 
-    A row for each mandate that a person holds or held, and each handing over in force.
+    A row for each mandate that a person holds or held, and each handing over in force or to come.
     """
     people: BindParameter[Sequence[int]] = bindparam("people", expanding=True)
     moment, poll = bindparam("moment", type_=Instant()), bindparam("poll", type_=Integer())
@@ -97,6 +103,7 @@ def _voices() -> Any:
         type_coerce(null(), Instant()),
         type_coerce(null(), Integer()),
         type_coerce(null(), Integer()),
+        type_coerce(null(), Instant()),
     )
     own = (
         select(Elector.person_id, *seat, *no_mandate)
@@ -106,39 +113,49 @@ def _voices() -> Any:
     theirs = or_(
         Handover.delegate_id == Mandate.person_id, Handover.substitute_id == Mandate.person_id
     )
-    in_force = and_(
+    handed = and_(
         Handover.organisation_id == Mandate.organisation_id,
         theirs,
         Handover.covers(poll),
-        Handover.active(moment),
+        Handover.unfinished(moment),
     )
-    mandate = (Mandate.kind, Mandate.ends_at, Handover.id, Handover.substitute_id)
+    mandate = (
+        Mandate.kind,
+        Mandate.ends_at,
+        Handover.id,
+        Handover.substitute_id,
+        Handover.starts_at,
+    )
     for_others = (
         select(Mandate.person_id, *seat, *mandate)
         .join(Mandate, Mandate.organisation_id == Elector.organisation_id)
         .outerjoin(Ballot, Ballot.elector_id == Elector.id)
-        .outerjoin(Handover, in_force)
+        .outerjoin(Handover, handed)
         .where(Elector.poll_id == poll, Mandate.person_id.in_(people), Mandate.starts_at <= moment)
     )
     return union_all(own, for_others).order_by(Elector.id)
 
 
-def _voice(row: Sequence[Any], now: datetime) -> tuple[int, Voice]:
-    """A row of `_voices` as a voice, and how much it counts beside others in the same ballot.
+def _voice(row: Sequence[Any], now: datetime) -> tuple[Rank, Voice]:
+    """A row of `_voices` as a voice, and its rank beside others in the same ballot.
 
     One may have been delegate, be substitute, and have been handed the ballot, all at once: what
-    gives it to them goes first (0), then what takes it from them, and a term that is over last.
+    gives it to them goes first (0), then what takes it from them, then what they are, and a term
+    that is over last. Of what is to come, the first counts.
     """
-    person, *seat, kind, ends_at, handover, substitute = row
+    person, *seat, kind, ends_at, handover, substitute, starts_at = row
     elector, organisation, college, weight, choices, cast_by, reason = seat
     mine = choices is not None and cast_by == person
-    rank, bar = 0, None
+    to_come = starts_at if starts_at is not None and starts_at > now else None
+    if to_come is not None:
+        handover = None
+    rank, bar = 2, None
     if ends_at is not None and ends_at <= now:
-        rank, bar = 3, Bar.over
-    elif handover is not None and substitute != person:
-        rank, bar = 1, Bar.handed
-    elif handover is None and kind is MandateKind.substitute:
-        rank, bar = 2, None if choices is None or mine else Bar.settled
+        rank, bar = 4, Bar.over
+    elif handover is not None:
+        rank, bar = (0, None) if substitute == person else (1, Bar.handed)
+    elif kind is MandateKind.substitute:
+        rank, bar = 3, None if choices is None or mine else Bar.settled
     voice = Voice(
         elector,
         organisation,
@@ -151,8 +168,10 @@ def _voice(row: Sequence[Any], now: datetime) -> tuple[int, Voice]:
         bar,
         kind,
         handover,
+        goes_at=to_come if substitute != person else None,
+        comes_at=to_come if substitute == person else None,
     )
-    return rank, voice
+    return (rank, to_come or _NEVER), voice
 
 
 _voices_of = _voices()
@@ -163,7 +182,7 @@ def voices_of(
 ) -> dict[int, list[Voice]]:
     """The ballots in which each of some people has a say, in one statement."""
     given = {"poll": poll_id, "people": list(people), "moment": now}
-    found: dict[int, dict[int, tuple[int, Voice]]] = {person: {} for person in people}
+    found: dict[int, dict[int, tuple[Rank, Voice]]] = {person: {} for person in people}
     for row in execute(session, _voices_of, given):
         rank, voice = _voice(row, now)
         known = found[row[0]].get(voice.elector_id)

@@ -3,13 +3,14 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from storage.grants import Role
-from storage.organisations import MandateKind
+from storage.organisations import Mandate, MandateKind
 from storage.polls import chosen
 from storage.store import Store
 from tests.journeys.test_polls import opened
-from tests.people import Someone
+from tests.people import Answer, Someone
 from tests.stage import Stage
 
 AMF = "Association des maires de France"
@@ -86,7 +87,8 @@ async def test_a_period_covers_what_is_open_and_what_opens(stage: Stage) -> None
     assert "Vous votez vous-même partout." in page
     assert page.text == (await delegate.say("je passe la main")).text
     question = await delegate.press("Passer la main à Membre du comité")
-    assert "Jusqu'à quand passez-vous la main ?" in question
+    assert "À partir de quand passez-vous la main ?" in question
+    assert "Jusqu'à quand passez-vous la main ?" in await delegate.press("Dès maintenant")
     given = await delegate.say("jusqu'à aujourd'hui 17 h")
     assert "lundi 11 janvier 2027 à 17 h (heure de Paris)" in given
     assert "Votre titulaire vous passe la main" in await substitute.look()
@@ -110,6 +112,116 @@ async def test_a_period_covers_what_is_open_and_what_opens(stage: Stage) -> None
     await delegate.press("Êtes-vous favorable au projet REC-2027-001")
     await delegate.press("Pour")
     assert await ballot(stage) == (0,)
+
+
+async def prepared(delegate: Someone, since: str, until: str) -> Answer:
+    """Hand over a period, as the delegate of one organisation with one substitute."""
+    await delegate.say("passer la main")
+    await delegate.press("Passer la main à Membre du comité")
+    await delegate.say(since)
+    return await delegate.say(until)
+
+
+@pytest.mark.everywhere
+async def test_a_period_begins_later(stage: Stage) -> None:
+    _, delegate, substitute = await asked(stage)
+    given = await prepared(delegate, "à partir d'aujourd'hui 14 h", "aujourd'hui 16 h")
+    assert f"C'est fait : Membre du comité votera pour {AMF}." in given
+    assert "Le début : lundi 11 janvier 2027 à 14 h (heure de Paris)." in given
+    assert "D'ici là, vous votez vous-même." in given
+    told = await substitute.look()
+    assert f"Votre titulaire vous passera la main pour {AMF}." in told
+    assert "D'ici là, vous n'avez rien à faire." in told
+    assert "du 11 janvier 2027 au 11 janvier 2027" in await delegate.say("passer la main")
+    card = await delegate.say("votes")
+    assert f"Votre suppléance votera à votre place pour {AMF}. Le début : lundi 11" in card
+    await delegate.press("Contre")
+    assert await ballot(stage) == (2,), "until then they vote as ever"
+    await substitute.say("votes")
+    card = await substitute.press("Êtes-vous favorable")
+    assert "Votre titulaire a voté" in card
+    assert f"Votre titulaire vous passera la main pour {AMF}." in card
+    await stage.advance(timedelta(hours=4))
+    begun = await delegate.look()
+    assert f"À partir de maintenant, c'est Membre du comité qui vote pour {AMF}." in begun
+    assert f"À partir de maintenant, c'est vous qui votez pour {AMF}." in await substitute.look()
+    await stage.advance(timedelta(minutes=1))
+    assert [*(await delegate.look()).texts, *(await substitute.look()).texts] == [], "once"
+    await substitute.say("votes")
+    card = await substitute.press("Êtes-vous favorable")
+    assert "votera" not in card
+    assert "passera" not in card
+    await substitute.press("Pour, avec réserve")
+    assert await ballot(stage) == (1,)
+    await delegate.say("votes")
+    card = await delegate.press("Êtes-vous favorable")
+    assert "Votre suppléance vote à votre place." in card
+    assert "Pour" not in card.labels
+    await stage.advance(timedelta(hours=2))
+    assert "Vous votez à nouveau vous-même" in await delegate.look()
+    assert "Vous ne votez plus à la place de votre titulaire" in await substitute.look()
+
+
+async def test_dates_that_cannot_be_are_asked_again(stage: Stage) -> None:
+    _, delegate, _ = await asked(stage)
+
+    def end(store: Store) -> None:
+        [mandate] = store.session.scalars(
+            select(Mandate).where(Mandate.kind == MandateKind.delegate)
+        )
+        store.change_term(mandate.id, stage.clock.now() + timedelta(days=360), stage.clock.now())
+
+    await stage.db.write(end)
+    await delegate.say("passer la main")
+    await delegate.press("Passer la main à Membre du comité")
+    for typed, answer in (
+        ("le 30 février", "Ce jour n'existe pas."),
+        ("dès que possible", "Je n'ai pas compris cette date."),
+        ("10 janvier 2027", "Cette date est déjà passée."),
+        ("10 janvier 2028", "Un des deux mandats prend fin avant."),
+    ):
+        assert answer in await delegate.say(typed), typed
+    assert "Jusqu'à quand" in await delegate.say("du 20 décembre")
+    assert "La fin doit venir après le début" in await delegate.say("19 décembre 2027")
+    late = await delegate.say("20 janvier")
+    assert "Un des deux mandats prend fin avant." in late
+    assert [one[:17] for one in late.labels] == ["Lundi 27 décembre", "Lundi 3 janvier, "]
+    given = await delegate.say("au 5 janvier")
+    assert "La fin : mercredi 5 janvier 2028 à 18 h" in given
+    assert "Le début : lundi 20 décembre 2027 à 0 h" in given
+    again = await prepared(delegate, "1er janvier", "3 janvier")
+    assert "Vous avez déjà passé la main." in again
+
+
+@pytest.mark.everywhere
+async def test_a_period_is_taken_back_before_it_begins(stage: Stage) -> None:
+    _, delegate, substitute = await asked(stage)
+    await prepared(delegate, "aujourd'hui 14 h", "aujourd'hui 16 h")
+    await substitute.look()
+    back = await delegate.press("Je reprends la main")
+    assert f"Vous gardez la main pour {AMF}." in back
+    assert f"Votre titulaire garde la main pour {AMF}." in await substitute.look()
+    await stage.advance(timedelta(hours=7))
+    assert [*(await delegate.look()).texts, *(await substitute.look()).texts] == []
+
+
+@pytest.mark.parametrize("whose", MandateKind)
+async def test_a_term_that_ends_before_calls_it_off(stage: Stage, whose: MandateKind) -> None:
+    _, delegate, substitute = await asked(stage)
+    await prepared(delegate, "aujourd'hui 14 h", "aujourd'hui 16 h")
+    await substitute.look()
+
+    def end(store: Store) -> None:
+        [mandate] = store.session.scalars(select(Mandate).where(Mandate.kind == whose))
+        store.change_term(mandate.id, stage.clock.now() + timedelta(hours=1), stage.clock.now())
+
+    await stage.db.write(end)
+    await stage.advance(timedelta(seconds=1))
+    assert f"Votre suppléance devait voter pour {AMF}" in await delegate.look()
+    assert f"Votre titulaire devait vous passer la main pour {AMF}" in await substitute.look()
+    await stage.advance(timedelta(hours=5))
+    told = [*(await delegate.look()).texts, *(await substitute.look()).texts]
+    assert not any("À partir de maintenant" in one or "devait" in one for one in told)
 
 
 async def test_who_is_no_delegate_hands_nothing_over(stage: Stage) -> None:
@@ -165,3 +277,22 @@ async def test_in_a_group_a_substitute_says_nothing_of_it(stage: Stage) -> None:
     voted = await substitute.press("Contre")
     assert "Votre vote est compté : Contre." in voted
     assert await ballot(stage) == (2,)
+
+
+async def test_a_ballot_that_is_missing_is_said(stage: Stage) -> None:
+    """Who votes for herself while another votes for the organisation votes for it afterwards."""
+    await stage.organisation("amf", AMF)
+    secretary = await stage.invited(Role.secretariat)
+    delegate = await stage.invited(Role.delegate, "amf")
+    await stage.invited(Role.substitute, "amf")
+    await opened(stage, secretary, who="Les membres et les organisations")
+    await delegate.look()
+    await delegate.press("Je passe la main")
+    await delegate.press("Membre du comité, Association")
+    await delegate.say("votes")
+    assert "Il manque" not in await delegate.press("Abstention")
+    await delegate.press("Je reprends la main")
+    missing = f"Il manque le bulletin de {AMF} : choisissez encore."
+    assert missing in await delegate.press("Aller au vote")
+    assert "Il manque" not in await delegate.press("Abstention")
+    assert await ballot(stage) == (3,)

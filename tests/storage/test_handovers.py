@@ -1,6 +1,7 @@
 """Handing over: in any order of acts one ballot an organisation, cast by who has it in hand."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pytest
@@ -8,7 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from storage.database import Database
-from storage.handovers import HandedAlready, Handover, NotDelegate, NotInForce
+from storage.handovers import (
+    HandedAlready,
+    Handover,
+    NeverBegins,
+    NotDelegate,
+    NotInForce,
+    hand_once,
+)
 from storage.organisations import MandateKind, NoSuchTerm, OrganisationName
 from storage.polls import (
     Bar,
@@ -35,6 +43,7 @@ steps = st.lists(
         st.tuples(st.just("vote"), st.integers(0, 2), st.integers(0, 3)),
         st.tuples(st.just("poll"), st.integers(1, 2), st.just(0)),
         st.tuples(st.just("period"), st.integers(1, 2), st.integers(1, 6)),
+        st.tuples(st.just("later"), st.integers(1, 2), st.integers(1, 6)),
         st.tuples(st.just("back"), st.just(0), st.just(0)),
         st.tuples(st.just("end"), st.integers(0, 2), st.integers(0, 3)),
         st.tuples(st.just("erase"), st.integers(1, 2), st.just(0)),
@@ -73,6 +82,7 @@ class Committee:
         to: int,
         at: datetime = NOW,
         *,
+        since: datetime | None = None,
         until: datetime | None = None,
         poll: Poll | None = None,
     ) -> Handover:
@@ -80,7 +90,7 @@ class Committee:
         poll_id = None if until else (poll or self.poll).id
         mandate = self.mandates[to].id
         return self.store.handovers.give(
-            self.people[DELEGATE], mandate, at, poll_id=poll_id, until=until
+            self.people[DELEGATE], mandate, at, poll_id=poll_id, since=since, until=until
         ).handover
 
     def vote(self, who: int, option: int, at: datetime = NOW, poll: Poll | None = None) -> None:
@@ -92,33 +102,56 @@ class Committee:
         voices = self.store.polls.voices(self.poll.id, self.people[who], at)
         return any(one.may_cast for one in voices)
 
+    def goes_at(self, at: datetime) -> datetime | None:
+        """When the delegate hands over next."""
+        [voice] = self.store.polls.voices(self.poll.id, self.people[DELEGATE], at)
+        return voice.goes_at
+
     def ballot(self) -> int | None:
         """The option of the organisation's ballot."""
         named = self.store.polls.tally(self.poll).named
         return named[self.key][0] if named else None
 
 
+@dataclass
+class Entrusted:
+    """What was handed over: a poll or a period, to whom, from when until when."""
+
+    kind: str
+    who: int
+    start: datetime
+    end: datetime
+
+
 class Model:
     """What the rules say, without a database."""
 
     def __init__(self) -> None:
-        self.given: list[tuple[str, int, datetime]] = []
+        self.given: list[Entrusted] = []
         self.ends: dict[int, datetime] = {}
         self.ballot: tuple[int, int | None] | None = None
 
     def speaks(self, who: int, at: datetime) -> bool:
         return self.ends.get(who, CLOSING) > at
 
-    def in_force(self, at: datetime) -> list[tuple[str, int, datetime]]:
-        return [
-            one
-            for one in self.given
-            if one[2] > at and self.speaks(DELEGATE, at) and self.speaks(one[1], at)
-        ]
+    def unfinished(self, at: datetime) -> list[Entrusted]:
+        return [one for one in self.given if one.end > max(at, one.start)]
 
     def in_hand(self, at: datetime) -> int:
         """Who has the ballot in hand."""
-        return next((who for _, who, _ in self.in_force(at)), DELEGATE)
+        in_force = [one.who for one in self.unfinished(at) if one.start <= at]
+        assert len(in_force) <= 1
+        return in_force[0] if in_force else DELEGATE
+
+    def goes_at(self, at: datetime) -> datetime | None:
+        return min((one.start for one in self.unfinished(at) if one.start > at), default=None)
+
+    def end(self, who: int, ends_at: datetime, at: datetime) -> None:
+        """End a term; what would begin after it never does."""
+        self.ends[who] = ends_at
+        for one in self.given:
+            if who in (DELEGATE, one.who):
+                one.end = min(one.end, ends_at if one.start < ends_at else at)
 
     def may(self, who: int, at: datetime) -> bool:
         if not self.speaks(who, at):
@@ -144,6 +177,8 @@ def test_in_any_order_as_a_simple_model_says(
             for one in (DELEGATE, FIRST, SECOND):
                 assert committee.may(one, at) is model.may(one, at), (rank, one)
             holder = model.in_hand(at)
+            if holder == DELEGATE and model.speaks(DELEGATE, at):
+                assert committee.goes_at(at) == model.goes_at(at)
             if holder != DELEGATE and model.speaks(DELEGATE, at):
                 assert committee.may(holder, at), "who was handed it casts it"
                 assert not committee.may(DELEGATE, at), "and nobody else in their place"
@@ -160,7 +195,6 @@ def step(
 ) -> None:
     """Do one thing, to both."""
     store = committee.store
-    in_force = model.in_force(at)
     match what:
         case "vote":
             if model.may(who, at):
@@ -169,43 +203,51 @@ def step(
             else:
                 with pytest.raises((Superseded, HandedOver, TermOver)):
                     committee.vote(who, number, at)
-        case "poll" | "period":
-            until = at + number * MINUTE if what == "period" else None
-            taken = any(one[0] in ("period", what) for one in in_force)
+        case "poll" | "period" | "later":
+            since = at + 2 * MINUTE if what == "later" else None
+            until = None if what == "poll" else (since or at) + number * MINUTE
+            kind, unfinished = "poll" if what == "poll" else "period", model.unfinished(at)
+            ends = [model.ends.get(one, CLOSING) for one in (DELEGATE, who)]
+            if what == "poll":
+                ends += [one.start for one in unfinished if one.start > at]
+            new = Entrusted(kind, who, since or at, min([until or CLOSING, *ends]))
+            met = [one for one in unfinished if one.start < new.end and new.start < one.end]
+            refused: type[Exception] | None = None
             if not (model.speaks(DELEGATE, at) and model.speaks(who, at)):
-                with pytest.raises(NotDelegate):
-                    committee.give(who, at, until=until)
-            elif taken:
-                with pytest.raises(HandedAlready):
-                    committee.give(who, at, until=until)
-            else:
-                committee.give(who, at, until=until)
-                model.given = [(what, who, until or CLOSING)]
+                refused = NotDelegate
+            elif new.end <= new.start:
+                refused = NeverBegins
+            elif any(one.kind in ("period", kind) for one in met):
+                refused = HandedAlready
+            if refused is not None:
+                with pytest.raises(refused):
+                    committee.give(who, at, since=since, until=until)
+                return
+            committee.give(who, at, since=since, until=until)
+            for one in met:
+                one.end = new.start
+            model.given.append(new)
         case "back":
             handed = [
                 one
-                for one in store.handovers.in_force(committee.people[DELEGATE], at)
+                for one in store.handovers.unfinished(committee.people[DELEGATE], at)
                 if one.delegate_id == committee.people[DELEGATE]
             ]
-            assert len(handed) == len(in_force) <= 1
-            for one in handed:
-                store.handovers.take_back(one.id, committee.people[DELEGATE], at)
+            assert len(handed) == len(model.unfinished(at))
+            for given in handed:
+                store.handovers.take_back(given.id, committee.people[DELEGATE], at)
             model.given = []
         case "end":
             ends_at = at + number * MINUTE
             if model.speaks(who, at):
                 store.change_term(committee.mandates[who].id, ends_at, at)
-                model.ends[who] = ends_at
-                model.given = [
-                    (kind, to, min(end, ends_at) if who in (DELEGATE, to) else end)
-                    for kind, to, end in model.given
-                ]
+                model.end(who, ends_at, at)
             else:
                 with pytest.raises(NoSuchTerm):
                     store.change_term(committee.mandates[who].id, ends_at, at)
         case "erase":
             store.erase(committee.people[who], at)
-            model.ends[who] = min(model.ends.get(who, at), at)
+            model.end(who, min(model.ends.get(who, at), at), at)
             if model.ballot and model.ballot[1] == who:
                 model.ballot = (model.ballot[0], None)
 
@@ -287,6 +329,45 @@ def test_a_period_takes_the_place_of_what_was_handed_in_single_polls(db: Databas
     played(db, play)
 
 
+def test_what_was_handed_in_a_single_poll_ends_where_a_period_begins(db: Database) -> None:
+    """Whichever was given first."""
+
+    def play(here: Committee) -> None:
+        alone, since, until = here.give(FIRST), NOW + 5 * MINUTE, NOW + 9 * MINUTE
+        period = here.give(SECOND, since=since, until=until)
+        assert alone.ends_at == since
+        other = here.give(FIRST, poll=here.opened())
+        assert other.ends_at == since
+        for at, holder in ((NOW, FIRST), (since, SECOND), (until, DELEGATE)):
+            here.vote(holder, 1, at)
+        store = here.store
+        assert store.handovers.next_due() == since
+        assert store.handovers.to_begin(since) == [period]
+        assert store.handovers.to_end(since) == [alone, other]
+        assert [store.handovers.follows(one) for one in (alone, other, period)] == [
+            period,
+            period,
+            None,
+        ]
+
+    played(db, play)
+
+
+def test_two_periods_may_be_prepared_that_do_not_meet(db: Database) -> None:
+    def play(here: Committee) -> None:
+        first = here.give(FIRST, since=NOW + 5 * MINUTE, until=NOW + 9 * MINUTE)
+        here.give(SECOND, since=NOW + 9 * MINUTE, until=NOW + 12 * MINUTE)
+        here.give(SECOND, until=NOW + 5 * MINUTE)
+        with pytest.raises(HandedAlready):
+            here.give(SECOND, since=NOW + 8 * MINUTE, until=NOW + 9 * MINUTE)
+        here.store.handovers.take_back(first.id, here.people[DELEGATE], NOW)
+        assert here.store.handovers.to_begin(NOW + 9 * MINUTE) != []
+        assert first not in here.store.handovers.to_begin(NOW + 9 * MINUTE)
+        here.give(SECOND, since=NOW + 8 * MINUTE, until=NOW + 9 * MINUTE)
+
+    played(db, play)
+
+
 def test_a_term_that_ends_mid_poll_leaves_the_ballot(db: Database) -> None:
     def play(here: Committee) -> None:
         here.vote(DELEGATE, 2)
@@ -358,13 +439,33 @@ def test_what_was_handed_over_before_is_no_reason_to_be_given(db: Database) -> N
     played(db, play)
 
 
+def test_who_becomes_one_person_hands_no_period_twice(db: Database) -> None:
+    """The newer begins in the older, which ends there."""
+
+    def play(here: Committee) -> None:
+        store, since = here.store, NOW + 5 * MINUTE
+        older = here.give(FIRST, until=CLOSING)
+        other = somebody(store)
+        store.organisations.appoint(other, here.key, MandateKind.delegate, NOW)
+        store.session.flush()
+        newer = store.handovers.give(
+            other, here.mandates[SECOND].id, NOW, since=since, until=CLOSING
+        ).handover
+        newer.delegate_id = here.people[DELEGATE]
+        store.session.flush()
+        hand_once(store.session, here.people[DELEGATE], NOW)
+        assert (older.ends_at, newer.starts_at, newer.ends_at) == (since, since, CLOSING)
+
+    played(db, play)
+
+
 def test_old_ones_are_forgotten(db: Database) -> None:
     def play(here: Committee) -> None:
         here.give(FIRST)
         here.store.handovers.forget_old(CLOSING)
-        assert here.store.handovers.in_force(here.people[FIRST], NOW)
+        assert here.store.handovers.unfinished(here.people[FIRST], NOW)
         here.store.handovers.forget_old(CLOSING + MINUTE)
-        assert not here.store.handovers.in_force(here.people[FIRST], NOW)
+        assert not here.store.handovers.unfinished(here.people[FIRST], NOW)
 
     played(db, play)
 
@@ -396,8 +497,6 @@ def test_a_vote_that_waits_for_a_handing_over_sees_it(db: Database) -> None:
 
 @pytest.mark.parametrize("kind", [MandateKind.delegate, MandateKind.substitute])
 def test_who_becomes_one_person_hands_each_ballot_once(db: Database, kind: MandateKind) -> None:
-    from storage.handovers import hand_once
-
     def play(here: Committee) -> None:
         first = here.give(FIRST)
         store = here.store
@@ -413,7 +512,7 @@ def test_who_becomes_one_person_hands_each_ballot_once(db: Database, kind: Manda
             again.delegate_id = here.people[DELEGATE]
         store.session.flush()
         hand_once(store.session, here.people[DELEGATE], NOW)
-        left = store.handovers.in_force(here.people[DELEGATE], NOW)
+        left = store.handovers.unfinished(here.people[DELEGATE], NOW)
         assert [one.substitute_id for one in left] == (
             [] if kind is MandateKind.substitute else [here.people[SECOND]]
         )

@@ -24,7 +24,7 @@ from sqlalchemy import select
 
 from storage.database import Database
 from storage.grants import Role
-from storage.handovers import HandedAlready, NotDelegate, NotInForce
+from storage.handovers import HandedAlready, Handover, NeverBegins, NotDelegate, NotInForce
 from storage.merging import Undecided
 from storage.organisations import MandateKind, OrganisationName
 from storage.people import Account
@@ -91,6 +91,7 @@ class OneVoice(RuleBasedStateMachine):
         self.model = Model()
         self.now: datetime = NOW
         self.addresses = 0
+        self.coming: list[int] = []
 
     # What there is to begin with
 
@@ -281,32 +282,37 @@ class OneVoice(RuleBasedStateMachine):
         self.model.free.remove(address)
         self._arrive(address=address)
 
-    @rule(data=st.data(), alone=st.booleans())
-    def hand_over(self, data: st.DataObject, alone: bool) -> None:
+    @rule(data=st.data(), what=st.sampled_from(("poll", "period", "later")))
+    def hand_over(self, data: st.DataObject, what: str) -> None:
         """While it lasts the substitute may cast the organisation's ballot, and no delegate of it.
 
-        Args:
-            alone: of one poll, not of a period.
+        Until it begins, the delegate votes as ever.
         """
         person, poll = self._somebody(data), self._poll(data)
-        until = self.now + timedelta(days=2)
+        since = self.now + timedelta(days=1) if what == "later" else None
+        until = (since or self.now) + timedelta(days=2)
+        before = [self._may(one, person) for one in sorted(self.model.open)]
 
         def give(store: Store) -> tuple[str, int, int] | None:
             possible = store.handovers.candidates(person, self.now)
             if not possible:
                 return None
             mandate = possible[0]
-            what = {"poll_id": poll} if alone else {"until": until}
-            given = store.handovers.give(person, mandate.id, self.now, **what)
+            when = {"poll_id": poll} if what == "poll" else {"since": since, "until": until}
+            given = store.handovers.give(person, mandate.id, self.now, **when)
             return mandate.organisation_id, mandate.person_id, given.handover.id
 
         try:
             given = self._do(give)
-        except (HandedAlready, NotDelegate, *NO_SAY):
+        except (HandedAlready, NeverBegins, NotDelegate, *NO_SAY):
+            return
+        if given is not None and what == "later":
+            self.coming.append(given[2])
+            assert before == [self._may(one, person) for one in sorted(self.model.open)]
             return
         for one in self.model.open if given is not None else ():
             assert given is not None
-            if alone and one != poll:
+            if what == "poll" and one != poll:
                 continue
             self._casts(one, given[0], by=given[1], but_not=person)
 
@@ -322,7 +328,7 @@ class OneVoice(RuleBasedStateMachine):
         person = self._somebody(data)
 
         def take(store: Store) -> None:
-            for one in store.handovers.in_force(person, self.now):
+            for one in store.handovers.unfinished(person, self.now):
                 store.handovers.take_back(one.id, person, self.now)
 
         try:
@@ -338,7 +344,24 @@ class OneVoice(RuleBasedStateMachine):
 
     @rule()
     def pass_time(self) -> None:
+        """What was prepared begins, as long as both still speak for the organisation."""
         self.now += timedelta(days=1)
+        for one in self._do(self._begun):
+            for poll in self.model.open:
+                self._casts(poll, one[0], by=one[1], but_not=one[2])
+
+    def _begun(self, store: Store) -> list[tuple[str, int, int]]:
+        wanted = select(Handover).where(Handover.id.in_(self.coming), Handover.active(self.now))
+        found = []
+        for one in store.session.scalars(wanted):
+            organisation, pair = one.organisation_id, (one.substitute_id, one.delegate_id)
+            spoken = [store.organisations.mandates_of(who, self.now) for who in pair]
+            handed = store.handovers.unfinished(one.delegate_id, self.now)
+            if all(organisation in [its.organisation_id for its in mine] for mine in spoken) and (
+                all(other.delegate_id == one.delegate_id for other in handed)
+            ):
+                found.append((organisation, *pair))
+        return found
 
     @precondition(lambda self: len(self.model.polls) < 6)
     @rule(electorate=st.sampled_from(Electorate))
@@ -394,6 +417,9 @@ class OneVoice(RuleBasedStateMachine):
 
     def _voices(self, poll: int, person: int) -> list[Voice]:
         return self.db.read_now(lambda store: store.polls.voices(poll, person, self.now))
+
+    def _may(self, poll: int, person: int) -> list[bool]:
+        return [one.may_cast for one in self._voices(poll, person)]
 
     def _somebody(self, data: st.DataObject) -> int:
         if not self.model.people:

@@ -1,24 +1,14 @@
-"""Handing over: a substitute casts a delegate's ballots, in one poll or until a moment."""
+"""Handing over: a substitute casts a delegate's ballots, in one poll or during a period."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import (
-    BindParameter,
-    ColumnElement,
-    ForeignKey,
-    Index,
-    delete,
-    func,
-    or_,
-    select,
-    update,
-)
-from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
+from sqlalchemy import ColumnElement, bindparam, case, delete, func, or_, select, update
+from sqlalchemy.orm import Session, aliased
 
-from storage.base import Base
+from storage.handovers.model import Handover, hand_once
 from storage.organisations import Mandate, MandateKind
 from storage.types import Instant
 
@@ -26,57 +16,24 @@ if TYPE_CHECKING:  # casting ballots asks who has which at hand
     from storage.polls import Polls
 
 
-class Handover(Base):
-    """A delegate's ballots for an organisation are cast by a substitute: one, or those of a period.
-
-    It lasts no longer than the poll, nor than the mandate of either. A delegate hands each ballot
-    to one person at a time.
-    """
-
-    __tablename__ = "handovers"
-    __table_args__ = (
-        Index(None, "organisation_id"),
-        Index(None, "delegate_id"),
-        Index(None, "substitute_id"),
-    )
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    organisation_id: Mapped[str] = mapped_column(ForeignKey("organisations.id"))
-    delegate_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
-    substitute_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
-    poll_id: Mapped[int | None] = mapped_column(ForeignKey("polls.id"))
-    starts_at: Mapped[datetime] = mapped_column(Instant)
-    ends_at: Mapped[datetime] = mapped_column(Instant)
-    end_told_at: Mapped[datetime | None] = mapped_column(Instant)
-
-    @classmethod
-    def active(cls, now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
-        return (cls.starts_at <= now) & (cls.ends_at > now)
-
-    @classmethod
-    def covers(cls, poll_id: int | BindParameter[int]) -> ColumnElement[bool]:
-        return or_(cls.poll_id.is_(None), cls.poll_id == poll_id)
+__all__ = [
+    "Given",
+    "HandedAlready",
+    "Handover",
+    "Handovers",
+    "NeverBegins",
+    "NotDelegate",
+    "NotInForce",
+    "hand_once",
+]
 
 
 @dataclass(frozen=True)
 class Given:
-    """What giving did: the handing over, and those in single polls that it takes the place of."""
+    """What giving did: the handing over, and those in single polls that end where it begins."""
 
     handover: Handover
     replaced: list[Handover]
-
-
-def hand_once(session: Session, person_id: int, now: datetime) -> None:
-    """Have a person who was two until now hand each ballot to one other, and none to themselves."""
-    wanted = select(Handover).where(Handover.delegate_id == person_id, Handover.active(now))
-    known: set[tuple[str, int | None]] = set()
-    for one in session.scalars(wanted.order_by(Handover.poll_id.is_not(None), Handover.id.desc())):
-        again = {(one.organisation_id, one.poll_id), (one.organisation_id, None)} & known
-        if again or one.substitute_id == person_id:
-            one.ends_at = now
-        else:
-            known.add((one.organisation_id, one.poll_id))
-    session.flush()
 
 
 class NotDelegate(Exception):
@@ -90,6 +47,10 @@ class HandedAlready(Exception):
 
 class NotInForce(Exception):
     """Nothing is handed over any more: it ended, or was taken back."""
+
+
+class NeverBegins(Exception):
+    """It would end before it begins: the mandate of one ends by then."""
 
 
 class Handovers:
@@ -128,11 +89,19 @@ class Handovers:
         )
         return self.session.execute(wanted.limit(1)).first() is not None
 
-    def in_force(self, person_id: int, now: datetime) -> list[Handover]:
-        """What a person handed over, or was handed, and still is."""
+    def unfinished(self, person_id: int, now: datetime) -> list[Handover]:
+        """What a person handed over, or was handed, and still is or will be."""
         is_theirs = or_(Handover.delegate_id == person_id, Handover.substitute_id == person_id)
-        wanted = select(Handover).where(is_theirs, Handover.active(now))
+        wanted = select(Handover).where(is_theirs, Handover.unfinished(now))
         return list(self.session.scalars(wanted.order_by(Handover.id)))
+
+    def term(self, person_id: int, mandate_id: int, now: datetime) -> datetime | None:
+        """When the mandate of one of the two ends, and with it what is handed over.
+
+        Raises:
+            NotDelegate
+        """
+        return min(_ends(self._pair(person_id, mandate_id, now)), default=None)
 
     def give(
         self,
@@ -141,49 +110,59 @@ class Handovers:
         now: datetime,
         *,
         poll_id: int | None = None,
+        since: datetime | None = None,
         until: datetime | None = None,
     ) -> Given:
         """Have a substitute cast the ballots of a delegate: of one poll, or until a moment.
 
+        What is handed over in a single poll lasts until a period begins.
+
         Args:
             mandate_id: the substitute's, of the organisation that is meant.
+            since: when a period begins, if that is to come.
 
         Raises:
-            NotDelegate, HandedAlready
+            NotDelegate, HandedAlready, NeverBegins
             Closed, NotElector: the poll is over, or does not ask the organisation.
         """
-        mine, theirs = self._pair(person_id, mandate_id, now)
-        organisation = theirs.organisation_id
+        pair = mine, theirs = self._pair(person_id, mandate_id, now)
+        organisation, starts_at = theirs.organisation_id, max(since or now, now)
+        given = self._given(person_id, organisation, now)
+        ends = _ends(pair)
         if poll_id is not None:
             until = self.polls.asking(poll_id, organisation, now).closes_at
+            ends += [one.starts_at for one in given if one.starts_at > now]
         assert until is not None
-        given = self._given(person_id, organisation, now)
-        if any(one.poll_id in (None, poll_id) for one in given):
-            raise HandedAlready
-        self.polls.lock_ballots_of(organisation)
-        replaced = given if poll_id is None else []
-        for one in replaced:
-            one.ends_at = one.end_told_at = now
         handover = Handover(
             organisation_id=organisation,
-            delegate_id=person_id,
+            delegate_id=mine.person_id,
             substitute_id=theirs.person_id,
             poll_id=poll_id,
-            starts_at=now,
-            ends_at=min([until, *(one.ends_at for one in (mine, theirs) if one.ends_at)]),
+            starts_at=starts_at,
+            ends_at=min([until, *ends]),
+            start_told_at=now if starts_at == now else None,
         )
+        if handover.ends_at <= starts_at:
+            raise NeverBegins
+        replaced = [one for one in given if one.meets(handover)]
+        if any(one.poll_id in (None, poll_id) for one in replaced):
+            raise HandedAlready
+        self.polls.lock_ballots_of(organisation)
+        for one in replaced:
+            one.ends_at = starts_at
+            one.end_told_at = handover.start_told_at
         self.session.add(handover)
         self.session.flush()
         return Given(handover, replaced)
 
     def take_back(self, handover_id: int, person_id: int, now: datetime) -> Handover:
-        """Have the delegate cast their ballots again.
+        """Have the delegate cast their ballots again, or go on casting them.
 
         Raises:
             NotInForce: it is over, or not theirs.
         """
         still = (Handover.id == handover_id) & (Handover.delegate_id == person_id)
-        wanted = select(Handover).where(still, Handover.active(now)).with_for_update()
+        wanted = select(Handover).where(still, Handover.unfinished(now)).with_for_update()
         handover = self.session.scalars(wanted.execution_options(populate_existing=True)).first()
         if handover is None:
             raise NotInForce
@@ -192,8 +171,11 @@ class Handovers:
         self.session.flush()
         return handover
 
-    def end_with(self, mandate: Mandate) -> None:
-        """Have what a person handed over, or was handed, end no later than their mandate."""
+    def end_with(self, mandate: Mandate, now: datetime) -> None:
+        """Have what a person handed over, or was handed, end no later than their mandate.
+
+        What would begin after that is called off now.
+        """
         if mandate.ends_at is None:
             return
         is_delegate = mandate.kind is MandateKind.delegate
@@ -204,24 +186,40 @@ class Handovers:
             Handover.ends_at > mandate.ends_at,
         )
         self.polls.lock_ballots_of(mandate.organisation_id)
-        self.session.execute(ending.values(ends_at=mandate.ends_at))
+        never = Handover.starts_at >= mandate.ends_at
+        ends_at = case((never, bindparam("now", now, Instant)), else_=mandate.ends_at)
+        self.session.execute(ending.values(ends_at=ends_at))
 
     def end_of(self, person_id: int, now: datetime) -> None:
         """End all that a person handed over, or was handed."""
-        for one in self.in_force(person_id, now):
+        for one in self.unfinished(person_id, now):
             one.ends_at = now
         self.session.flush()
 
-    def due(self, now: datetime) -> list[Handover]:
+    def follows(self, ended: Handover) -> Handover | None:
+        """What takes the place of one as it ends, if its delegate has handed that over too."""
+        wanted = select(Handover).where(
+            Handover.organisation_id == ended.organisation_id,
+            Handover.delegate_id == ended.delegate_id,
+            Handover.poll_id.is_(None),
+            Handover.active(ended.ends_at),
+        )
+        return self.session.scalars(wanted).first()
+
+    def to_begin(self, now: datetime) -> list[Handover]:
+        """Those that began by themselves, and whose beginning was not told; locked."""
+        return self._due(Handover.start_untold() & (Handover.starts_at <= now))
+
+    def to_end(self, now: datetime) -> list[Handover]:
         """Those that ended by themselves, and whose end was not told; locked."""
-        over = (Handover.ends_at <= now) & Handover.end_told_at.is_(None)
-        wanted = select(Handover).where(over).order_by(Handover.id).with_for_update()
-        return list(self.session.scalars(wanted))
+        return self._due((Handover.ends_at <= now) & Handover.end_told_at.is_(None))
 
     def next_due(self) -> datetime | None:
-        """When one ends whose end was not told."""
-        wanted = select(func.min(Handover.ends_at)).where(Handover.end_told_at.is_(None))
-        return self.session.execute(wanted).scalar()
+        """When one begins, or ends, and that was not told."""
+        begins = select(func.min(Handover.starts_at)).where(Handover.start_untold())
+        ends = select(func.min(Handover.ends_at)).where(Handover.end_told_at.is_(None))
+        moments = [self.session.execute(one).scalar() for one in (begins, ends)]
+        return min((one for one in moments if one is not None), default=None)
 
     def forget_old(self, before: datetime) -> None:
         """Forget those that ended before a moment."""
@@ -255,9 +253,18 @@ class Handovers:
         return mine, theirs
 
     def _given(self, person_id: int, organisation_id: str, now: datetime) -> list[Handover]:
-        """What a person handed over of an organisation's ballots, and still is."""
+        """What a person handed over of an organisation's ballots, and still is or will be."""
         return [
             one
-            for one in self.in_force(person_id, now)
+            for one in self.unfinished(person_id, now)
             if one.delegate_id == person_id and one.organisation_id == organisation_id
         ]
+
+    def _due(self, which: ColumnElement[bool]) -> list[Handover]:
+        wanted = select(Handover).where(which).order_by(Handover.id).with_for_update()
+        return list(self.session.scalars(wanted))
+
+
+def _ends(mandates: Sequence[Mandate]) -> list[datetime]:
+    """When those of some mandates end that do."""
+    return [one.ends_at for one in mandates if one.ends_at is not None]

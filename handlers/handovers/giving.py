@@ -1,29 +1,27 @@
-"""« Je passe la main »: a delegate has a substitute vote, in one poll or until a day."""
+"""A delegate hands over, and takes back."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import literal, select
-
 from bot import routing
-from bot.forms import Form, Moment, Open
+from bot.forms import Form, Open
 from bot.messages import Label, Refused, Reply, Request, Said, Words
 from bot.rights import delegate
-from bot.routing import Recipient, choice, command, notice, number
+from bot.routing import choice, command, number
 from bot.wording import person_name
+from handlers.handovers.period import AT_ONCE, Beginning, Ending
+from handlers.handovers.telling import about, has_ballot, tell
 from handlers.people import do
 from handlers.polls import results
 from storage.deliveries import subject
-from storage.handovers import Given, HandedAlready, Handover, NotDelegate, NotInForce
+from storage.handovers import Given, HandedAlready, NeverBegins, NotDelegate, NotInForce
 from storage.organisations import Mandate
 from storage.polls import Bar, Closed, NotElector
 from storage.store import Store
 from storage.threads import ALL
 
 Choices = list[tuple[str, Label | str]]
-
-LONGEST = timedelta(days=366)
 
 
 @command("hand_over", who=delegate)
@@ -32,23 +30,22 @@ def manage(request: Request, store: Store) -> Reply:
     """What this person has handed over, to be taken back; and to whom they may hand a period."""
     given = [
         one
-        for one in store.handovers.in_force(request.person, request.now)
+        for one in store.handovers.unfinished(request.person, request.now)
         if one.delegate_id == request.person
     ]
-    whole = {one.organisation_id for one in given if one.poll_id is None}
+    listed = [about(one, store, request.now) for one in given]
     candidates = store.handovers.candidates(request.person, request.now)
     choices: Choices = [
-        (f"handovers.take_back:{one.id}", Words("handovers.take_back_of", _about(one, store)))
-        for one in given
+        (f"handovers.take_back:{one.id}", Words("handovers.take_back_of", worded))
+        for one, worded in zip(given, listed, strict=True)
     ]
     choices += [
         (f"handovers.until:{one.id}", Words("handovers.until", _who(one, store, request.now)))
         for one in candidates
-        if one.organisation_id not in whole
     ]
     return Reply(
         "handovers.page",
-        given=[_about(one, store) for one in given],
+        given=listed,
         possible=bool(candidates),
         choices=[*choices, do("polls"), do("menu")],
         shows=subject("members", ALL),
@@ -98,20 +95,29 @@ def give(request: Request, store: Store, poll_id: int, mandate_id: int) -> Reply
 
 @choice("handovers.until", number, who=delegate)
 def until(request: Request, store: Store, mandate_id: int) -> Open:
-    """Until when to hand over to a substitute."""
-    candidates = store.handovers.candidates(request.person, request.now)
-    if mandate_id not in [one.id for one in candidates]:
-        raise _refused(NotDelegate())
+    """From when until when to hand over to a substitute."""
     return Open(period_form, about=str(mandate_id), fresh=True)
 
 
+def _begin(request: Request, store: Store, about: str) -> dict[str, Any]:
+    """When a mandate ends, with which the period ends at the latest."""
+    try:
+        term = store.handovers.term(request.person, number(about), request.now)
+    except NotDelegate as error:
+        raise _refused(error) from None
+    return {"term": term and term.isoformat()}
+
+
 def _submit(request: Request, store: Store, about: str, answers: Mapping[str, Any]) -> Reply:
-    ends_at = datetime.fromisoformat(answers["handed_until"])
+    begins, ends_at = answers["handed_from"], datetime.fromisoformat(answers["handed_until"])
+    since = None if begins == AT_ONCE else datetime.fromisoformat(begins)
     if ends_at <= request.now:  # it was chosen a while ago
         raise Refused("handovers.too_late", choices=[_again()])
     try:
-        given = store.handovers.give(request.person, number(about), request.now, until=ends_at)
-    except (NotDelegate, HandedAlready) as error:
+        given = store.handovers.give(
+            request.person, number(about), request.now, since=since, until=ends_at
+        )
+    except (NotDelegate, HandedAlready, NeverBegins) as error:
         raise _refused(error) from None
     return _done(given, request, store)
 
@@ -120,9 +126,10 @@ period_form = routing.form(
     Form(
         "handing_over",
         "handovers",
-        (Moment("handed_until", at_most=LONGEST, offered=(7, 14, 28)),),
+        (Beginning("handed_from"), Ending("handed_until")),
         submit=_submit,
         who=delegate,
+        begin=_begin,
         reviewed=False,
     )
 )
@@ -132,16 +139,18 @@ def _done(given: Given, request: Request, store: Store) -> Reply:
     """Who votes now is told, and who does no more."""
     handover = given.handover
     request.note("handovers.given", f"handover:{handover.id}")
-    _tell("handovers.entrusted", handover, request, store)
-    for one in given.replaced:
+    tell("handovers.entrusted", handover, request, store)
+    at_once = [one for one in given.replaced if one.ends_at <= request.now]
+    for one in at_once:
         request.note("handovers.taken_back", f"handover:{one.id}")
         if one.substitute_id != handover.substitute_id:
-            _tell("handovers.taken_back", one, request, store)
+            tell("handovers.taken_back", one, request, store)
     return Reply(
         "handovers.given",
         who=person_name(store.people.get(handover.substitute_id)),
-        cast=_has_ballot(handover, store, request.now),
-        **_about(handover, store),
+        cast=has_ballot(handover, store, request.now),
+        then_too=given.replaced != at_once,
+        **about(handover, store, request.now),
         choices=[(f"handovers.take_back:{handover.id}", "handovers.take_back"), do("polls")],
         shows=subject("person", handover.substitute_id),
     )
@@ -154,88 +163,15 @@ def take_back(request: Request, store: Store, handover_id: int) -> Reply:
     except NotInForce:
         raise Refused("handovers.not_in_force", choices=[do("polls"), do("menu")]) from None
     request.note("handovers.taken_back", f"handover:{handover_id}")
-    _tell("handovers.taken_back", handover, request, store)
+    tell("handovers.taken_back", handover, request, store)
     choices: Choices = [do("polls"), do("menu")]
     if handover.poll_id is not None:
         choices.insert(0, (f"polls.show:{handover.poll_id}", "polls.go_vote"))
     return Reply(
         "handovers.is_taken_back",
-        cast=_has_ballot(handover, store, request.now),
-        **_about(handover, store),
+        cast=has_ballot(handover, store, request.now),
+        **about(handover, store, request.now),
         choices=choices,
-    )
-
-
-def _tell(name: str, handover: Handover, request: Request, store: Store) -> None:
-    """Tell the substitute."""
-    told = select(literal(handover.substitute_id))
-    store.deliveries.notify(name, {"handover": handover.id}, told, request.now)
-
-
-@notice("handovers.entrusted")
-def entrusted(recipient: Recipient, store: Store, handover: int) -> Reply | None:
-    found = store.handovers.get(handover)
-    if found is None or found.ends_at <= recipient.now:
-        return None
-    return _told("handovers.entrusted", found, recipient, store, to_poll="polls.go_vote")
-
-
-@notice("handovers.taken_back")
-def taken_back(recipient: Recipient, store: Store, handover: int) -> Reply | None:
-    found = store.handovers.get(handover)
-    if found is None or not _speaks(found, recipient, store):
-        return None
-    return _told("handovers.taken_back", found, recipient, store)
-
-
-@notice("handovers.ended")
-def ended(recipient: Recipient, store: Store, handover: int) -> Reply | None:
-    """It ended by itself: said to the two, as long as they speak for the organisation."""
-    found = store.handovers.get(handover)
-    if found is None or not _speaks(found, recipient, store):
-        return None
-    is_delegate = recipient.person_id == found.delegate_id
-    name = "handovers.ended_for_delegate" if is_delegate else "handovers.ended"
-    return _told(name, found, recipient, store)
-
-
-def _told(
-    name: str,
-    handover: Handover,
-    recipient: Recipient,
-    store: Store,
-    to_poll: str = "polls.see_vote",
-) -> Reply:
-    choices: Choices = [do("polls")]
-    if handover.poll_id is not None:
-        choices.insert(0, (f"polls.show:{handover.poll_id}", to_poll))
-    cast = _has_ballot(handover, store, recipient.now)
-    return Reply(name, cast=cast, **_about(handover, store), choices=choices)
-
-
-def _speaks(handover: Handover, recipient: Recipient, store: Store) -> bool:
-    mandates = store.organisations.mandates_of(recipient.person_id, recipient.now)
-    return handover.organisation_id in [one.organisation_id for one in mandates]
-
-
-def _about(handover: Handover, store: Store) -> dict[str, Any]:
-    """What a handing over is about, as messages word it: one poll, or a period."""
-    names = store.organisations.names(handover.starts_at.date())
-    poll = None if handover.poll_id is None else store.polls.get(handover.poll_id)
-    return {
-        "organisation": names.get(handover.organisation_id, handover.organisation_id),
-        "poll": poll.public_id if poll else None,
-        "until": handover.ends_at,
-    }
-
-
-def _has_ballot(handover: Handover, store: Store, now: datetime) -> bool:
-    """Whether a ballot stands already, of a handing over of one poll."""
-    if handover.poll_id is None:
-        return False
-    voices = store.polls.voices(handover.poll_id, handover.delegate_id, now)
-    return any(
-        one.choices is not None for one in voices if one.organisation_id == handover.organisation_id
     )
 
 
@@ -262,6 +198,8 @@ def _refused(error: Exception, poll_id: int | None = None) -> Refused:
         return Refused("handovers.poll_over", choices=choices)
     if isinstance(error, HandedAlready):
         return Refused("handovers.handed_already", choices=[_again(), *choices])
+    if isinstance(error, NeverBegins):
+        return Refused("handovers.never_begins", choices=[_again(), *choices])
     if isinstance(error, NotElector):
         return Refused("polls.not_elector", choices=[do("polls"), do("menu")])
     return Refused("handovers.nobody", choices=choices)
