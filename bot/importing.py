@@ -9,9 +9,9 @@ import typer
 
 from bot.cli import Failed, Misused, opened
 from bot.clock import Clock
+from bot.exporting import kept
 from bot.organisations import (
     Entry,
-    Name,
     Unreadable,
     read_organisations,
     signatories,
@@ -50,8 +50,8 @@ def import_organisations(
     entries = _read(file)
     now = Clock().now()
 
-    def bring(store: Store) -> list[str]:
-        known = _kept(store)
+    def bring(store: Store) -> tuple[list[str], int]:
+        known = kept(store)
         changes = [_change(one, known.get(one.id)) for one in entries]
         made = [one for one in changes if one.said]
         if made and not dry_run:
@@ -60,13 +60,13 @@ def import_organisations(
             ids = [one.entry.id for one in made]
             act = "organisations.imported"
             store.audit.add(act, now, via=BY_COMMAND_LINE, details={"organisations": ids})
-        return _told(changes, [key for key in known if key not in {one.id for one in entries}])
+        absent = [key for key in known if key not in {one.id for one in entries}]
+        return _told(changes, absent), len(made)
 
     with opened(load()) as database:
-        told = database.read_now(bring) if dry_run else database.write_now(bring)
-    print("\n".join(told))
-    if dry_run:
-        print("dry run: nothing was changed")
+        told, count = database.read_now(bring) if dry_run else database.write_now(bring)
+    done = f"{count} organisation{'' if count == 1 else 's'} imported"
+    print(*told, "dry run: nothing was changed" if dry_run else done, sep="\n")
 
 
 @exports.command("organisations")
@@ -77,7 +77,7 @@ def export_organisations(
 ) -> None:
     """Give out the organisations as the table that `import` reads."""
     with opened(load()) as database:
-        data = write_organisations(list(database.read_now(_kept).values()))
+        data = write_organisations(list(database.read_now(kept).values()))
     if file is None:
         sys.stdout.buffer.write(data)
         return
@@ -109,23 +109,6 @@ def _read(file: Path | None) -> list[Entry]:
         count = len(wrong.faults)
         problems = "1 problem" if count == 1 else f"{count} problems"
         raise Failed(f"{problems} in {file}: nothing was imported") from None
-
-
-def _kept(store: Store) -> dict[str, Entry]:
-    """The organisations as they are kept, by id."""
-    names = store.organisations.all_names()
-    return {
-        one.id: Entry(
-            one.id,
-            one.is_signatory,
-            one.college,
-            tuple(
-                Name(name.starts_on, name.ends_on, name.name, name.short_name)
-                for name in names.get(one.id, [])
-            ),
-        )
-        for one in store.organisations.all().values()
-    }
 
 
 def _change(entry: Entry, kept: Entry | None) -> Change:

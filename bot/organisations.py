@@ -109,7 +109,12 @@ def read_organisations(data: bytes) -> list[Entry]:
 
 def write_organisations(entries: Sequence[Entry]) -> bytes:
     """The table of some organisations, which reads back as them."""
-    rows = [
+    return write_table(COLUMNS, rows_of(entries))
+
+
+def rows_of(entries: Sequence[Entry]) -> list[tuple[str, ...]]:
+    """The lines of that table."""
+    return [
         (
             entry.id,
             name.since.isoformat(),
@@ -122,7 +127,6 @@ def write_organisations(entries: Sequence[Entry]) -> bytes:
         for entry in entries
         for name in entry.names
     ]
-    return write_table(COLUMNS, rows)
 
 
 def _row(line: Line, faults: list[Fault]) -> _Row:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,19 @@ SEPARATORS = (",", ";", "\t")
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 # Controls (those that turn the direction of writing too), halves of letters, ends of lines.
 UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+# Where a spreadsheet, whatever separator it goes by, would read a formula; and one that is guarded.
+_FORMULA = re.compile(r"""(?:^|(?<=[,;\t\r\n"]))(?='*[=+\-@\t\r])""")
+_GUARDED = re.compile(r"""(?:^|(?<=[,;\t\r\n"]))'(?='*[=+\-@\t\r])""")
+
+# What French letters become where UTF-8 is taken for Windows-1252, of which these are the signs
+# that follow; and where Mac Roman is, of which some stay letters.
+_HIGH = "\x80-\xbf" + bytes(range(0x80, 0xA0)).decode("cp1252", "ignore")
+_SMALL = "a-zà-öø-ÿœ"
+_LETTER = f"A-ZÀ-ÖØ-ÞŒ{_SMALL}"
+_BROKEN = re.compile(
+    rf"[\x80-\x9f]|[ÃÂÅâ][{_HIGH}]"
+    rf"|(?:(?<=[{_SMALL}])[ŽŠ]|(?<=[{_LETTER}])[ƒˆ™])(?=[{_LETTER}])"
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +60,7 @@ def read_table(data: bytes, columns: Sequence[str]) -> tuple[list[Line], list[Fa
         The lines that could be read, and all that is wrong.
     """
     text, faults = _decoded(data)
+    faults = faults or _broken(text)
     if faults:
         return [], faults
     rows = _rows(text, faults, _separator(text, columns))
@@ -59,7 +74,9 @@ def read_table(data: bytes, columns: Sequence[str]) -> tuple[list[Line], list[Fa
     for number, row in rows:
         if any(cell.strip() for cell in row[len(names) :]) or len(row) < len(names):
             faults.append(Fault(number, f"{len(row)} cells instead of {len(names)}"))
-        cells = {name: cell.strip() for name, cell in zip(names, row, strict=False)}
+        cells = {
+            name: _GUARDED.sub("", cell.strip()) for name, cell in zip(names, row, strict=False)
+        }
         for name, cell in cells.items():
             if any(unicodedata.category(letter) in UNSEEN for letter in cell):
                 faults.append(Fault(number, f"{name}: a line break or a control character"))
@@ -68,12 +85,15 @@ def read_table(data: bytes, columns: Sequence[str]) -> tuple[list[Line], list[Fa
 
 
 def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> bytes:
-    """A table in UTF-8, with commas."""
+    """A table in UTF-8, marked as such, with semicolons: a French spreadsheet opens it as it is.
+
+    An apostrophe keeps what people wrote from being a formula.
+    """
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv.writer(out, delimiter=";", lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(rows)
-    return out.getvalue().encode()
+    writer.writerows([_FORMULA.sub("'", cell) for cell in row] for row in rows)
+    return out.getvalue().encode("utf-8-sig")
 
 
 def _decoded(data: bytes) -> tuple[str, list[Fault]]:
@@ -91,6 +111,13 @@ def _decoded(data: bytes) -> tuple[str, list[Fault]]:
     if wrong:
         return "", [Fault(number, f"letters that are not in {named}") for number in wrong]
     return data.decode(encoding), []
+
+
+def _broken(text: str) -> list[Fault]:
+    """The lines in which letters were written in an encoding that they were not read in."""
+    said = "letters that were read in a wrong encoding: save it as CSV in UTF-8"
+    lines = enumerate(text.split("\n"), 1)
+    return [Fault(number, said) for number, line in lines if _BROKEN.search(line)]
 
 
 def _is(line: bytes, encoding: str) -> bool:

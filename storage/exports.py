@@ -1,20 +1,36 @@
-"""Copies of what is kept about a person: asked for, made by the clock, kept for some days."""
+"""What is given out as files: asked for, made by the clock, kept for some days."""
 
 from collections.abc import Sequence
 from datetime import datetime
+from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, delete, func, select
+from sqlalchemy import ForeignKey, Index, delete, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.base import Base
 from storage.files import Files
 from storage.grants import Grant
 from storage.organisations import Mandate
-from storage.types import Instant
+from storage.types import Instant, Named
+
+TABLE_TYPE = "text/csv"  # of a table's file
+
+
+class Exported(StrEnum):
+    """What may be given out: all that is kept of a person, to them; or a table of the committee."""
+
+    own = "own"
+    organisations = "organisations"
+    members = "members"
+    reports = "reports"
+
+    @property
+    def is_table(self) -> bool:
+        return self is not Exported.own
 
 
 class DataExport(Base):
-    """A copy that a person asked for. Once made, it is two files of theirs."""
+    """What a person asked for. Once made, it is files of theirs: two for their copy, else one."""
 
     __tablename__ = "data_exports"
     __table_args__ = (
@@ -24,6 +40,7 @@ class DataExport(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
+    what: Mapped[Exported] = mapped_column(Named(Exported))
     asked_at: Mapped[datetime] = mapped_column(Instant)
     made_at: Mapped[datetime | None] = mapped_column(Instant)
     data_id: Mapped[int | None] = mapped_column(ForeignKey("files.id", ondelete="SET NULL"))
@@ -40,13 +57,15 @@ class Exports:
         self.session = session
         self._files = Files(session)
 
-    def ask(self, person_id: int, now: datetime) -> DataExport:
-        """Have a copy made, unless there is one, or one is being made."""
-        mine = select(DataExport).where(DataExport.person_id == person_id)
+    def ask(self, person_id: int, now: datetime, what: Exported = Exported.own) -> DataExport:
+        """Have something made, unless it is being made; one's own copy, unless there is one."""
+        mine = select(DataExport).where(DataExport.person_id == person_id, DataExport.what == what)
+        if what.is_table:
+            mine = mine.where(DataExport.made_at.is_(None))
         found = self.session.scalars(mine.order_by(DataExport.id.desc())).first()
         if found is not None:
             return found
-        made = DataExport(person_id=person_id, asked_at=now)
+        made = DataExport(person_id=person_id, what=what, asked_at=now)
         self.session.add(made)
         self.session.flush()
         return made
@@ -55,7 +74,7 @@ class Exports:
         return self.session.get(DataExport, export_id)
 
     def lock(self, export_id: int) -> DataExport | None:
-        """A copy that nobody else makes, or erases, meanwhile."""
+        """One that nobody else makes, or erases, meanwhile."""
         wanted = select(DataExport).where(DataExport.id == export_id).with_for_update()
         return self.session.scalars(wanted.execution_options(populate_existing=True)).first()
 
@@ -76,14 +95,29 @@ class Exports:
         export.made_at = now
         self.session.flush()
 
+    def keep_table(self, export: DataExport, data: bytes, now: datetime) -> None:
+        export.data_id = self._files.add(data, TABLE_TYPE, now, export.person_id)
+        export.made_at = now
+        self.session.flush()
+
+    def table_in(self, file_id: int) -> DataExport | None:
+        """The table that a file holds, if it holds one."""
+        holds = DataExport.data_id == file_id
+        wanted = select(DataExport).where(holds, DataExport.what != Exported.own)
+        return self.session.scalars(wanted).first()
+
     def is_of_member(self, export: DataExport) -> bool:
         """Whether its person has, or had, a role: it then says what is the committee's."""
-        granted = select(Grant.id).where(Grant.person_id == export.person_id)
-        spoke = select(Mandate.id).where(Mandate.person_id == export.person_id)
-        return any(self.session.scalars(one.limit(1)).first() for one in (granted, spoke))
+        granted = select(Grant.id).where(Grant.person_id == export.person_id).limit(1)
+        return self.may_name(export.person_id) or self.session.scalars(granted).first() is not None
+
+    def may_name(self, person_id: int) -> bool:
+        """Whether a table of members may name somebody: they speak, or spoke, for others."""
+        spoke = select(Mandate.id).where(Mandate.person_id == person_id).limit(1)
+        return self.session.scalars(spoke).first() is not None
 
     def files_among(self, file_ids: Sequence[int]) -> set[int]:
-        """Those of some files that belong to a copy."""
+        """Those of some files that are given out."""
         found: set[int] = set()
         for column in (DataExport.data_id, DataExport.page_id):
             wanted = select(column).where(column.in_(file_ids))
@@ -95,11 +129,25 @@ class Exports:
         self.session.delete(export)
         self.session.flush()
 
+    def drop_tables(self, what: Exported, now: datetime) -> list[int]:
+        """Drop the tables of a kind with their files, and return their ids.
+
+        What they said is erased; those that are being made are made anew.
+        """
+        same = DataExport.what == what
+        waiting = update(DataExport).where(same, DataExport.made_at.is_(None))
+        self.session.execute(waiting.values(asked_at=now))
+        made = select(DataExport).where(same, DataExport.made_at.is_not(None))
+        dropped = self.session.scalars(made.order_by(DataExport.id)).all()
+        for export in dropped:
+            self.drop(export)
+        return [export.id for export in dropped]
+
     def forget_old(self, before: datetime) -> None:
-        """Drop the copies made before a moment, with their files."""
+        """Drop what was made before a moment, with its files."""
         for export in self.session.scalars(select(DataExport).where(DataExport.made_at < before)):
             self.drop(export)
 
     def forget_person(self, person_id: int) -> None:
-        """Drop a person's copies; their files go with all of theirs."""
+        """Drop what a person asked for; its files go with all of theirs."""
         self.session.execute(delete(DataExport).where(DataExport.person_id == person_id))

@@ -21,7 +21,12 @@ from bot.organisations import (
 
 FIRST = date(2015, 10, 1)
 words = st.text(
-    st.characters(codec="utf-8", exclude_categories=["C", "Z"], include_characters=" ,;\"'"),
+    st.characters(
+        codec="utf-8",
+        exclude_categories=["C", "Z"],
+        include_characters=" ,;\"'",
+        exclude_characters="ÃÂÅâŽŠƒˆ™",  # with some others, what was read in a wrong encoding
+    ),
     min_size=1,
     max_size=60,
 ).filter(lambda text: text == text.strip() != "")

@@ -7,7 +7,9 @@ from sqlalchemy import func, select
 from bot.settings import Settings
 from scheduled.exports import keep, make
 from storage.database import Database
+from storage.exports import Exported
 from storage.files import File
+from storage.grants import Role
 from storage.store import Store
 from tests.conftest import NOW
 
@@ -16,6 +18,16 @@ def asked(store: Store) -> int:
     account, _ = store.people.arrive("web", "one", "fr", NOW)
     store.exports.ask(account.person_id, NOW)
     return account.person_id
+
+
+def asked_for(store: Store, what: Exported) -> int:
+    """Somebody of the secretariat, who asked for a table."""
+    person = asked(store)
+    store.grants.give(person, Role.secretariat, NOW)
+    for export in (store.exports.ask(person, NOW), store.exports.ask(person, NOW, what)):
+        if not export.what.is_table:
+            store.exports.drop(export)
+    return person
 
 
 def files(store: Store) -> int:
@@ -51,3 +63,36 @@ def test_its_files_are_no_orphans_and_go_with_it(db: Database, settings: Setting
     assert db.read_now(lambda store: store.exports.files_among(orphans)) == set(orphans)
     db.write_now(lambda store: store.exports.forget_old(NOW + timedelta(seconds=1)))
     assert db.read_now(files) == 0
+
+
+def test_a_table_that_may_say_what_was_erased_meanwhile_is_made_anew(
+    db: Database, settings: Settings
+) -> None:
+    db.write_now(lambda store: asked_for(store, Exported.reports))
+    made = db.read_now(lambda store: make(store, NOW, settings))
+    assert made is not None
+    later = NOW + timedelta(seconds=1)
+    assert db.write_now(lambda store: store.exports.drop_tables(Exported.reports, later)) == []
+    assert db.write_now(lambda store: keep(store, later, made)) is True
+    assert db.read_now(files) == 0
+    again = db.read_now(lambda store: make(store, later, settings))
+    assert again is not None
+    assert db.write_now(lambda store: keep(store, later, again)) is False
+    assert db.read_now(files) == 1
+    assert db.write_now(lambda store: store.exports.drop_tables(Exported.members, later)) == []
+    assert db.write_now(lambda store: store.exports.drop_tables(Exported.reports, later)) != []
+    assert db.read_now(files) == 0
+
+
+def test_a_table_is_made_each_time_and_once_at_a_time(db: Database, settings: Settings) -> None:
+    person = db.write_now(lambda store: asked_for(store, Exported.members))
+
+    def ask(store: Store) -> int:
+        return store.exports.ask(person, NOW, Exported.members).id
+
+    first = db.write_now(ask)
+    assert db.write_now(ask) == first
+    made = db.read_now(lambda store: make(store, NOW, settings))
+    assert made is not None
+    db.write_now(lambda store: keep(store, NOW, made))
+    assert db.write_now(ask) != first
