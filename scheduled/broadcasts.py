@@ -45,7 +45,8 @@ def leave(store: Store, now: datetime, at_most: int = SLICE) -> bool:
     assert broadcast.started_at is not None
     recipients = store.broadcasts.recipients(broadcast.whom, broadcast.kind, broadcast.started_at)
     next_ones = recipients.where(Person.id > broadcast.spread_to).order_by(Person.id).limit(at_most)
-    store.deliveries.address(broadcast.notice_id, next_ones, leaves_at(now), kind=Kind.broadcast)
+    due_at = leaves_at(now) if broadcast.urgency is None else now
+    store.deliveries.address(broadcast.notice_id, next_ones, due_at, kind=Kind.broadcast)
     store.following.spread(broadcast, at_most)
     return store.following.spreading() is not None
 

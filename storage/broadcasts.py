@@ -36,6 +36,8 @@ from storage.types import Encrypted, EncryptedJSON, Instant, Named
 
 DELAY = timedelta(minutes=1)  # in which a confirmed broadcast has not left yet
 
+URGENT = "broadcasts.urgent"  # the act, of one, to which a second person may have to agree
+
 # Conditions of partial indexes: a query must say them in the same words to be served by one.
 UNDER_WAY = "state IN ('confirmed', 'leaving', 'paused')"
 ENDING = "state = 'cancelled' AND ended_at IS NULL"
@@ -105,7 +107,8 @@ class Broadcast(Base):
     it was confirmed, then for how many it left. `spread_to` is the last person whose delivery was
     made, while they are being made. `drawn` is what its cards last showed; None once they show how
     it ended. `counts` is how far it had come when it was last counted, then how it ended
-    (`storage.following.Progress`), since its deliveries go after their period.
+    (`storage.following.Progress`), since its deliveries go after their period. `urgency` is why it
+    is urgent, if it is: then it goes before the others, whatever the hour.
     """
 
     __tablename__ = "broadcasts"
@@ -133,6 +136,7 @@ class Broadcast(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[BroadcastKind] = mapped_column(Named(BroadcastKind))
     body: Mapped[str] = mapped_column(Encrypted("broadcasts.body"))
+    urgency: Mapped[str | None] = mapped_column(Encrypted("broadcasts.urgency"))
     file_id: Mapped[int | None] = mapped_column(ForeignKey("files.id", ondelete="SET NULL"))
     audience: Mapped[dict[str, Any]] = mapped_column(EncryptedJSON("broadcasts.audience"))
     state: Mapped[BroadcastState] = mapped_column(Named(BroadcastState))
@@ -155,6 +159,9 @@ class Broadcast(Base):
     @property
     def confirmed_at(self) -> datetime | None:
         return self.leaves_at and self.leaves_at - DELAY
+
+
+URGENT_FIRST = (Broadcast.urgency.is_(None), Broadcast.id)
 
 
 class Mute(Base):
@@ -187,11 +194,13 @@ class Broadcasts:
         *,
         composed_by: int | None = None,
         file_id: int | None = None,
+        urgency: str | None = None,
     ) -> Broadcast:
         """Keep what a preview shows; nothing of it ever changes."""
         broadcast = Broadcast(
             kind=kind,
             body=body,
+            urgency=urgency,
             audience=asdict(audience),
             file_id=file_id,
             state=BroadcastState.composed,
@@ -358,11 +367,11 @@ class Broadcasts:
 
     def drop(self, broadcast_id: int) -> bool:
         """Drop a preview that is not wanted; False if it was confirmed meanwhile, or is gone."""
-        return self._drop(Broadcast.id == broadcast_id) > 0
+        return bool(self._drop(Broadcast.id == broadcast_id))
 
-    def forget_composed(self, before: datetime) -> None:
-        """Drop the previews of before a moment that nobody confirmed."""
-        self._drop(Broadcast.composed_at < before)
+    def forget_composed(self, before: datetime) -> list[int]:
+        """Drop the previews of before a moment that nobody confirmed; say which."""
+        return self._drop(Broadcast.composed_at < before)
 
     def forget_old(self, before: datetime) -> None:
         """Forget those that ended before a moment, each with its picture or document."""
@@ -371,24 +380,25 @@ class Broadcasts:
         unheld = files - self.files_among(files)
         self.session.execute(delete(File).where(File.id.in_(unheld)))
 
-    def forget_person(self, person_id: int) -> list[int]:
+    def forget_person(self, person_id: int) -> tuple[list[int], list[int]]:
         """Drop what a person asked not to be sent, and what they only composed.
 
         Returns:
             Those that they confirmed: it is forgotten who did, and their cards are to be redrawn.
+            And the previews that were dropped.
         """
         self.session.execute(delete(Mute).where(Mute.person_id == person_id))
-        self._drop(Broadcast.composed_by == person_id)
+        dropped = self._drop(Broadcast.composed_by == person_id)
         composed = update(Broadcast).where(Broadcast.composed_by == person_id)
         self.session.execute(composed.values(composed_by=None))
         confirmed = update(Broadcast).where(Broadcast.confirmed_by == person_id)
         cleared = confirmed.values(confirmed_by=None, drawn="").returning(Broadcast.id)
-        return sorted(self.session.scalars(cleared))
+        return sorted(self.session.scalars(cleared)), dropped
 
-    def _drop(self, which: ColumnElement[bool]) -> int:
-        """Drop those of some that nobody confirmed; say how many."""
+    def _drop(self, which: ColumnElement[bool]) -> list[int]:
+        """Drop those of some that nobody confirmed; say which."""
         composed = delete(Broadcast).where(Broadcast.state == BroadcastState.composed, which)
-        return execute(self.session, composed).rowcount
+        return list(self.session.scalars(composed.returning(Broadcast.id)))
 
 
 _confirmed = (text(UNDER_WAY), Broadcast.state == BroadcastState.confirmed)

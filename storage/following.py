@@ -9,7 +9,7 @@ from sqlalchemy import Table, and_, bindparam, case, func, or_, select, text, up
 from sqlalchemy.orm import Session
 
 from storage.base import execute
-from storage.broadcasts import DRAWN, ENDING, UNDER_WAY, Broadcast, BroadcastState
+from storage.broadcasts import DRAWN, ENDING, UNDER_WAY, URGENT_FIRST, Broadcast, BroadcastState
 from storage.deliveries import Delivery, DeliveryState
 from storage.deliveries.model import LEASED, WAITING_BROADCAST
 from storage.types import Instant
@@ -166,8 +166,8 @@ class Following:
         self.session.flush()
 
     def spreading(self) -> Broadcast | None:
-        """The first broadcast whose deliveries are being made, locked."""
-        wanted = select(Broadcast).where(*_spreading).order_by(Broadcast.id).limit(1)
+        """The first broadcast whose deliveries are being made, locked; an urgent one if any is."""
+        wanted = select(Broadcast).where(*_spreading).order_by(*URGENT_FIRST).limit(1)
         locked = wanted.with_for_update().execution_options(populate_existing=True)
         return self.session.scalars(locked).first()
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar
 
 from bot import routing
+from bot.approving import void
 from bot.forms import Choose, Field, Find, Form, Given, LongText, Open, Photos, Problem
 from bot.messages import Label, Refused, Reply, Request, Said, Words
 from bot.rights import secretariat
@@ -14,6 +16,7 @@ from handlers import academies
 from handlers.broadcasts.telling import first_words, whom, worded
 from handlers.people import do
 from storage.broadcasts import (
+    URGENT,
     Audience,
     AudienceKind,
     Broadcast,
@@ -85,7 +88,9 @@ def broadcast(request: Request, store: Store) -> Reply:
 
 
 def _line(one: Broadcast) -> Label:
-    return Words("broadcasts.line", {"state": one.state, "beginning": first_words(one)})
+    urgent = one.urgency is not None
+    about = {"state": one.state, "urgent": urgent, "beginning": first_words(one)}
+    return Words("broadcasts.line", about)
 
 
 @choice("broadcasts.compose", who=secretariat)
@@ -95,7 +100,7 @@ def compose(request: Request, store: Store) -> Open:
 
 @choice("broadcasts.rewrite", number, who=secretariat)
 def rewrite(request: Request, store: Store, broadcast_id: int) -> Open:
-    """Begin from a preview; what comes of it is another one."""
+    """Begin from a preview; what comes of it is another one, urgent as the one that it replaces."""
     found = composed(store, broadcast_id)
     narrowed = _narrowing(found.whom, request, store)
     return Open(
@@ -106,6 +111,7 @@ def rewrite(request: Request, store: Store, broadcast_id: int) -> Open:
             "audience": str(found.whom.kind),
             **narrowed,
             **({"photos": [found.file_id]} if found.file_id is not None else {}),
+            **({"replaces": found.id, "urgency": found.urgency} if found.urgency else {}),
         },
         fresh=True,
     )
@@ -113,22 +119,29 @@ def rewrite(request: Request, store: Store, broadcast_id: int) -> Open:
 
 @choice("broadcasts.preview", number, who=secretariat)
 def preview(request: Request, store: Store, broadcast_id: int) -> list[Reply]:
-    return _previewed(composed(store, broadcast_id), request, store)
+    found = composed(store, broadcast_id)
+    return previewed(found, request.now, store, decisions(found))
 
 
 @choice("broadcasts.test", number, who=secretariat)
 def test(request: Request, store: Store, broadcast_id: int) -> list[Reply]:
     """Say it, with its choices, to the one who asks; then what may be decided."""
     found = composed(store, broadcast_id)
-    return [worded(found, store), Reply("broadcasts.tested", choices=_decisions(found))]
+    return [worded(found, store), Reply("broadcasts.tested", choices=decisions(found))]
 
 
 @choice("broadcasts.drop", number, who=secretariat)
 def drop(request: Request, store: Store, broadcast_id: int) -> Reply:
-    if not store.broadcasts.drop(composed(store, broadcast_id).id):
+    if not dropped(composed(store, broadcast_id).id, request, store):
         raise overtaken(broadcast_id, store)
     choices: Choices = [do("broadcast", "broadcasts.back"), do("menu")]
     return Reply("broadcasts.dropped", choices=choices, replace=True)
+
+
+def dropped(broadcast_id: int, request: Request, store: Store) -> bool:
+    """Drop a preview, to which nobody has to agree any more; False if somebody was first."""
+    void(URGENT, request, store, broadcast=broadcast_id)
+    return store.broadcasts.drop(broadcast_id)
 
 
 def composed(store: Store, broadcast_id: int) -> Broadcast:
@@ -155,26 +168,30 @@ def overtaken(broadcast_id: int, store: Store) -> Refused:
     )
 
 
-def _previewed(found: Broadcast, request: Request, store: Store) -> list[Reply]:
-    """What they will read, then how many they are."""
-    count = store.broadcasts.count(found.whom, found.kind, request.now)
+def previewed(
+    found: Broadcast, now: datetime, store: Store, choices: Choices | None = None
+) -> list[Reply]:
+    """What they will read, then how many they are, and why it is urgent if it is."""
     told = Reply(
         "broadcasts.preview",
-        count=count,
-        to=whom(found.whom, store, request.now),
+        count=store.broadcasts.count(found.whom, found.kind, now),
+        to=whom(found.whom, store, now),
         kind=found.kind,
-        choices=_decisions(found),
+        urgency=found.urgency,
+        choices=choices or (),
     )
     return [worded(found, store, choices=False), told]
 
 
-def _decisions(found: Broadcast) -> Choices:
-    return [
-        (f"broadcasts.confirm:{found.id}", "broadcasts.confirm"),
+def decisions(found: Broadcast) -> Choices:
+    urgent = found.urgency is not None
+    choices: Choices = [
+        (f"broadcasts.confirm:{found.id}", f"broadcasts.confirm{'_urgent' if urgent else ''}"),
         (f"broadcasts.test:{found.id}", "broadcasts.test"),
         (f"broadcasts.rewrite:{found.id}", "broadcasts.rewrite"),
         (f"broadcasts.drop:{found.id}", "broadcasts.drop"),
     ]
+    return choices if urgent else [*choices, (f"broadcasts.urgent:{found.id}", "broadcasts.urgent")]
 
 
 def those_there_are(request: Request, store: Store) -> dict[str, Any]:
@@ -220,8 +237,11 @@ def _submit(request: Request, store: Store, about: str, answers: Mapping[str, An
         request.now,
         composed_by=request.person,
         file_id=file_id,
+        urgency=answers.get("urgency"),
     )
-    return _previewed(found, request, store)
+    if "replaces" in answers and not dropped(answers["replaces"], request, store):
+        raise overtaken(answers["replaces"], store)
+    return previewed(found, request.now, store, decisions(found))
 
 
 def _audience(answers: Mapping[str, Any]) -> Audience:

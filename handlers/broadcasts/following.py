@@ -1,4 +1,4 @@
-"""Confirming a broadcast and following it on one card, for the secretariat.
+"""Following a broadcast on one card, for the secretariat.
 
 The card is redrawn by the clock (`scheduled.broadcasts`), in whichever chats it stands.
 """
@@ -8,7 +8,6 @@ from datetime import datetime
 from bot.messages import Label, Refused, Reply, Request
 from bot.rights import secretariat
 from bot.routing import Recipient, choice, notice, number
-from handlers.broadcasts.composing import composed, overtaken
 from handlers.broadcasts.telling import first_words, whom
 from handlers.people import do
 from storage.broadcasts import Broadcast, BroadcastState
@@ -29,30 +28,14 @@ ON_CARD = {
 }
 
 
-@choice("broadcasts.confirm", number, who=secretariat)
-def confirm(request: Request, store: Store, broadcast_id: int) -> Reply:
-    """It leaves in a minute. Of two who confirm, one does."""
-    found = composed(store, broadcast_id)
-    count = store.broadcasts.count(found.whom, found.kind, request.now)
-    if not count:
-        again: Choices = [(f"broadcasts.rewrite:{found.id}", "broadcasts.rewrite")]
-        raise Refused("broadcasts.nobody", to=whom(found.whom, store, request.now), choices=again)
-    if not store.broadcasts.confirm(found.id, request.person, count, request.now):
-        raise overtaken(found.id, store)
-    request.note("broadcasts.confirmed", f"broadcast:{found.id}")
-    if found.file_id is not None:
-        store.files.keep(found.file_id)
-    return _card(found, request.now, store)
-
-
 @choice("broadcasts.follow", number, who=secretariat)
 def follow(request: Request, store: Store, broadcast_id: int) -> Reply:
-    return _card(_confirmed(store, broadcast_id), request.now, store, replace=False)
+    return card(_confirmed(store, broadcast_id), request.now, store, replace=False)
 
 
 @choice("broadcasts.refresh", number, who=secretariat)
 def refresh(request: Request, store: Store, broadcast_id: int) -> Reply:
-    return _card(_confirmed(store, broadcast_id), request.now, store)
+    return card(_confirmed(store, broadcast_id), request.now, store)
 
 
 @choice("broadcasts.pause", number, who=secretariat)
@@ -61,7 +44,7 @@ def pause(request: Request, store: Store, broadcast_id: int) -> Reply:
     found = _confirmed(store, broadcast_id)
     if store.broadcasts.pause(found.id):
         request.note("broadcasts.paused", f"broadcast:{found.id}")
-    return _card(found, request.now, store)
+    return card(found, request.now, store)
 
 
 @choice("broadcasts.resume", number, who=secretariat)
@@ -69,7 +52,7 @@ def resume(request: Request, store: Store, broadcast_id: int) -> Reply:
     found = _confirmed(store, broadcast_id)
     if store.broadcasts.resume(found.id):
         request.note("broadcasts.resumed", f"broadcast:{found.id}")
-    return _card(found, request.now, store)
+    return card(found, request.now, store)
 
 
 @choice("broadcasts.cancel", number, who=secretariat)
@@ -77,7 +60,7 @@ def cancel(request: Request, store: Store, broadcast_id: int) -> Reply:
     """Ask once more: what has left cannot be taken back."""
     found = _confirmed(store, broadcast_id)
     if found.state not in (BroadcastState.leaving, BroadcastState.paused):
-        return _card(found, request.now, store)
+        return card(found, request.now, store)
     choices: Choices = [
         (f"broadcasts.refresh:{found.id}", "broadcasts.keep_sending"),
         (f"broadcasts.cancel_now:{found.id}", "broadcasts.cancel_now"),
@@ -91,7 +74,7 @@ def cancel_now(request: Request, store: Store, broadcast_id: int) -> Reply:
     found = _confirmed(store, broadcast_id)
     if store.broadcasts.cancel(found.id, request.now):
         request.note("broadcasts.cancelled", f"broadcast:{found.id}")
-    return _card(found, request.now, store)
+    return card(found, request.now, store)
 
 
 @notice("broadcasts.card")
@@ -101,10 +84,10 @@ def redrawn(recipient: Recipient, store: Store, broadcast: int) -> Reply | None:
         return None
     if Role.secretariat not in store.grants.roles_of(recipient.person, recipient.now):
         return None
-    return _card(found, recipient.now, store)
+    return card(found, recipient.now, store)
 
 
-def _card(found: Broadcast, now: datetime, store: Store, *, replace: bool = True) -> Reply:
+def card(found: Broadcast, now: datetime, store: Store, *, replace: bool = True) -> Reply:
     """How far it has come, and what may be done about it; it takes its own place."""
     choices: Choices = [
         (f"broadcasts.{verb}:{found.id}", label) for verb, label in ON_CARD.get(found.state, ())

@@ -19,6 +19,7 @@ def worded(broadcast: Broadcast, store: Store, *, choices: bool = True) -> Reply
     return Reply(
         "broadcasts.said",
         text=marked(broadcast.body),
+        urgent=broadcast.urgency is not None,
         files=attached(broadcast, store),
         choices=_choices(broadcast) if choices else (),
     )

@@ -1,7 +1,7 @@
 """What is due is claimed in batches, leased to one process, and put back if that one dies.
 
 A person's reply goes before a notice, a notice before a reminder; what is left of a batch goes to
-the broadcasts under way, an equal share to each.
+the broadcasts under way: to the urgent ones first, then an equal share to each.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from storage.base import execute
-from storage.broadcasts import Broadcast, BroadcastState
+from storage.broadcasts import URGENT_FIRST, Broadcast, BroadcastState
 from storage.deliveries.model import (
     LEASED,
     WAITING,
@@ -70,6 +70,7 @@ LEAVING = select(Broadcast.notice_id).where(
     Broadcast.state == BroadcastState.leaving,
     Broadcast.notice_id.is_not(None),
 )
+_leaving = LEAVING.add_columns(Broadcast.urgency.is_not(None)).order_by(*URGENT_FIRST)
 _lease = (
     update(_rows)
     .where(_rows.c.id.in_(bindparam("ids", expanding=True)))
@@ -169,9 +170,9 @@ class Claiming:
             if room := at_most - len(ids):
                 given = {"kind": kind, "moment": now, "most": room}
                 ids += execute(self.session, _due, given).scalars()
-        leaving = execute(self.session, LEAVING).scalars().all()
-        for left, notice in zip(range(len(leaving), 0, -1), leaving, strict=True):
-            if share := -(-(at_most - len(ids)) // left):
+        leaving = execute(self.session, _leaving).all()
+        for left, (notice, is_urgent) in zip(range(len(leaving), 0, -1), leaving, strict=True):
+            if share := -(-(at_most - len(ids)) // (1 if is_urgent else left)):
                 given = {"notice": notice, "moment": now, "most": share}
                 ids += execute(self.session, _due_of_broadcast, given).scalars()
         return ids

@@ -39,10 +39,11 @@ def say(store: Store, people: list[int], kind: Kind = Kind.notice, due_at: datet
     )
 
 
-def broadcast(store: Store, people: list[int]) -> Broadcast:
+def broadcast(store: Store, people: list[int], urgency: str | None = None) -> Broadcast:
     made = Broadcast(
         kind=BroadcastKind.news,
         body="x",
+        urgency=urgency,
         audience={},
         state=BroadcastState.leaving,
         composed_at=NOW,
@@ -78,6 +79,18 @@ def test_broadcasts_under_way_share_what_is_left(db: Database) -> None:
         assert list(held) == [first.notice_id] * 3 + [second.notice_id] * 3
         rest = [len(store.deliveries.claim(NOW, 10)) for _ in range(3)]
         assert rest == [6, 1, 0]
+
+    db.write_now(look)
+
+
+def test_an_urgent_broadcast_goes_before_those_under_way(db: Database) -> None:
+    def look(store: Store) -> None:
+        everybody = people(store, 9)
+        first, second = broadcast(store, everybody), broadcast(store, everybody)
+        urgent = broadcast(store, everybody[:5], "Une inondation")
+        notices = [one.notice_id for one in store.deliveries.claim(NOW, 9)]
+        assert notices[:5] == [urgent.notice_id] * 5
+        assert notices[5:] == [first.notice_id] * 2 + [second.notice_id] * 2
 
     db.write_now(look)
 
