@@ -13,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     UniqueConstraint,
+    and_,
     delete,
     func,
     not_,
@@ -131,9 +132,20 @@ class Linkings:
         self.session.flush()
         return code
 
+    def offers(self, account_id: int, now: datetime) -> bool:
+        """Whether a code that was shown to an account still serves."""
+        its = Linking.account_id == account_id, Linking.state == LinkingState.offered
+        wanted = select(Linking.id).where(*its, Linking.expires_at > now)
+        return self.session.execute(wanted.limit(1)).first() is not None
+
     def offered(self, typed: str, now: datetime) -> Linking | None:
         """The linking of a code that still serves, locked."""
-        return self._locked(Linking.code == tidy_code(typed), now)
+        return self._locked(_offers(typed), now)
+
+    def typed(self, typed: str, account_id: int, now: datetime) -> Linking | None:
+        """The linking whose code an account typed before, which waits for its yes; locked."""
+        its = Linking.code == tidy_code(typed), Linking.state == LinkingState.typed
+        return self._locked(and_(*its, Linking.other_account_id == account_id), now)
 
     def get(self, linking_id: int, now: datetime) -> Linking | None:
         """One that is under way, locked."""
@@ -150,7 +162,7 @@ class Linkings:
 
     def burn(self, typed: str, now: datetime) -> bool:
         """Have a code serve nobody any more; whether it served until now."""
-        its = (Linking.code == tidy_code(typed)) & (Linking.expires_at > now)
+        its = _offers(typed) & (Linking.expires_at > now)
         burnt = self.session.execute(delete(Linking).where(its).returning(Linking.id))
         return burnt.first() is not None
 
@@ -178,6 +190,11 @@ class Linkings:
         wanted = select(Linking).where(which, Linking.expires_at > now)
         locked = wanted.with_for_update().execution_options(populate_existing=True)
         return self.session.scalars(locked).first()
+
+
+def _offers(typed: str) -> ColumnElement[bool]:
+    """Whether a linking has a code that nobody typed yet."""
+    return (Linking.code == tidy_code(typed)) & (Linking.state == LinkingState.offered)
 
 
 def _said_yes() -> ColumnElement[bool]:

@@ -1,9 +1,13 @@
 """The accounts of one person: which they are, where notices come, and how one is unlinked."""
 
+from datetime import timedelta
+from typing import Any
+
 from bot.messages import Label, Refused, Reply, Request, Words
 from bot.rights import anyone
 from bot.routing import Recipient, choice, notice, number
-from handlers.linking.sides import lends_nothing
+from handlers.linking.sides import lends_nothing, seen_from
+from handlers.linking.telling import tell_secretariat
 from handlers.people import do
 from storage.deliveries import subject
 from storage.people import Account, ChatState
@@ -11,6 +15,7 @@ from storage.sessions import SESSION
 from storage.store import Store
 
 LAST_SPOKEN = 0  # in an action: where they spoke last, instead of an account
+NEW_FOR = timedelta(days=7)  # in which an account that was linked unlinks none that was there
 
 
 @choice("linking.accounts", who=anyone)
@@ -21,7 +26,7 @@ def accounts(request: Request, store: Store) -> Reply:
     if len(mine) > 1:
         choices.append(("linking.notices", "linking.choose_notices"))
     choices += [
-        (f"linking.unlink:{one.id}", Words("linking.unlink", {"account": _shown(one, mine)}))
+        (f"linking.unlink:{one.id}", Words("linking.unlink", _in_short(one, mine, request)))
         for one in mine
         if one.id != request.context.account_id
     ]
@@ -47,6 +52,17 @@ def _shown(account: Account, mine: list[Account]) -> Label:
             "seen": account.last_seen_at if len(alike) > 1 else None,
         },
     )
+
+
+def _in_short(account: Account, mine: list[Account], request: Request) -> dict[str, Any]:
+    """As `_shown`, for a button; what was used today is said by its hour."""
+    alike = [one for one in mine if one.platform == account.platform]
+    seen = account.last_seen_at.astimezone(request.zone)
+    return {
+        "platform": account.platform,
+        "seen": seen if len(alike) > 1 else None,
+        "today": seen.date() == request.now.astimezone(request.zone).date(),
+    }
 
 
 def _is_reached(account: Account, store: Store) -> bool:
@@ -110,7 +126,12 @@ def unlink_now(request: Request, store: Store, account_id: int) -> Reply:
             about = {"account": account.id}
             store.deliveries.tell(chat.id, "linking.unlinked", about, request.now)
     request.note("linking.unlinked", f"person:{request.person}")
+    if request.held:
+        tell_secretariat(request.person, account.platform, request, store, joined=False)
     choices = [("linking.accounts", "linking.see_accounts"), do("menu")]
+    here = store.session.get_one(Account, request.context.account_id)
+    if seen_from(here, account) != account.platform:
+        shown = Words("linking.on", {"platform": seen_from(here, account)})
     return Reply("linking.unlinked_here", account=shown, choices=choices)
 
 
@@ -120,14 +141,26 @@ def unlinked(recipient: Recipient, store: Store, account: int) -> Reply:
 
 
 def _to_unlink(account_id: int, request: Request, store: Store) -> Account:
-    """One of their other accounts; who holds a role parts with it only where roles count."""
+    """One of their other accounts; who holds a role parts with it only where roles count.
+
+    An account that was linked not long ago may be somebody else's, by a trick: it must not be able
+    to throw out whose the roles, votes and reports are.
+    """
     if request.held and not request.incoming.signed_in:
         raise lends_nothing(request)
     if account_id == request.context.account_id:
         raise Refused(
             "linking.not_this_one", choices=[("linking.accounts", "linking.see_accounts")]
         )
-    return _mine(account_id, request, store)
+    account = _mine(account_id, request, store)
+    joined = store.session.get_one(Account, request.context.account_id).joined_at
+    if joined is not None and (account.joined_at is None or account.joined_at <= joined):
+        until = joined + NEW_FOR
+        if request.now < until:
+            shown = _shown(account, store.people.accounts_of(request.person))
+            choices: list[tuple[str, Label | str]] = [("linking.accounts", "linking.see_accounts")]
+            raise Refused("linking.too_new", account=shown, until=until, choices=choices)
+    return account
 
 
 def _mine(account_id: int, request: Request, store: Store) -> Account:

@@ -10,7 +10,13 @@ from bot.messages import Refused, Reply, Request
 from bot.rights import anyone
 from bot.routing import command, link
 from handlers.linking.agreeing import ask
-from handlers.linking.sides import holds, is_banned, lends_nothing, vouches
+from handlers.linking.sides import (
+    check_stay,
+    holds,
+    lends_nothing,
+    may_have_lent,
+    may_lend,
+)
 from handlers.people import do
 from storage.limits import CODES, LINKING
 from storage.linking import SERVES, Linking, LinkingState
@@ -23,13 +29,14 @@ def show_code(request: Request, store: Store) -> Reply:
     """A code to be typed in another chat; the one before serves no more."""
     context, now = request.context, request.now
     session = request.incoming.session_id
-    if request.held and not request.incoming.signed_in and session is None:
-        raise lends_nothing(request)
+    check_stay([request.person], request, store)
     spend(request, store, LINKING)
+    again = store.linking.offers(context.account_id, now)
     code = store.linking.offer(context.account_id, context.chat_id, session, now)
     return Reply(
         "linking.code",
         code=code,
+        again=again,
         minutes=SERVES // timedelta(minutes=1),
         signs_in=session is not None and not request.incoming.signed_in and bool(request.held),
         telegram=_on_telegram(code, request, store),
@@ -57,40 +64,47 @@ def typed(request: Request, store: Store, code: str) -> routing.Answer:
     tried = _tried(request)
     if not all(store.rates.peek(CODES, one, request.now).is_taken for one in tried):
         raise Refused("people.too_many_codes", choices=[do("menu")])
+    again = store.linking.typed(code, request.context.account_id, request.now)
+    if again is not None:
+        here, there = (
+            store.session.get_one(Account, one)
+            for one in (request.context.account_id, again.account_id)
+        )
+        return ask(again, here, there)
     linking = store.linking.offered(code, request.now)
     account = None if linking is None else store.session.get(Account, linking.account_id)
-    if linking is None or account is None or is_banned(store, account.person_id, request.now):
+    if linking is None or account is None:
+        return _wrong(request, store)
+    if store.restrictions.is_banned(account.person_id, request.now):
         return _wrong(request, store)
     if account.id == request.context.account_id:
         return Reply("linking.same_account", choices=[do("menu")])
+    check_stay([account.person_id, request.person], request, store)
     return _ask(linking, account, request, store)
 
 
 def _ask(linking: Linking, first: Account, request: Request, store: Store) -> Reply:
-    """Ask this side whether the accounts are to be one person's; the code is used up."""
+    """Ask this side whether the accounts are to be one person's; the code serves nobody else."""
     incoming, context, now = request.incoming, request.context, request.now
     is_one = first.person_id == request.person
-    may_lend = vouches(linking, first, request.settings, store)
-    if is_one and not (request.held and _signs_in(linking, may_lend, request)):
+    first_may = may_have_lent(linking, store)
+    if is_one and not (request.held and _signs_in(linking, first_may, request)):
         store.linking.drop(linking)
         return Reply("linking.already", choices=[("linking.accounts", "linking.see_accounts")])
-    if not is_one and not may_lend and holds(store, first.person_id, now):
-        return _wrong(request, store)  # nobody lends a role that does not count where they are
-    if not is_one and not incoming.signed_in and request.held:
+    if not is_one and not first_may and holds(store, first.person_id, now):
+        return _wrong(request, store)  # a page that is not signed in lends nobody a role
+    if not is_one and not may_lend(request) and request.held:
         raise lends_nothing(request)
-    linking.code, linking.other_account_id = None, context.account_id
-    linking.other_chat_id, linking.other_session_id = context.chat_id, incoming.session_id
+    linking.other_account_id, linking.other_chat_id = context.account_id, context.chat_id
+    linking.other_session_id = incoming.session_id
     linking.advance(LinkingState.typed, now)
     store.session.flush()
     return ask(linking, store.session.get_one(Account, context.account_id), first)
 
 
-def _signs_in(linking: Linking, may_lend: bool, request: Request) -> bool:
+def _signs_in(linking: Linking, first_may: bool, request: Request) -> bool:
     """Whether a web session on one side would count roles, which the other side lends it."""
-    incoming = request.incoming
-    here = incoming.session_id is not None and not incoming.signed_in and may_lend
-    there = linking.session_id is not None and not may_lend and incoming.signed_in
-    return here or there
+    return first_may is not may_lend(request)
 
 
 def _wrong(request: Request, store: Store) -> Reply:

@@ -4,8 +4,16 @@ from bot import routing
 from bot.messages import Label, Refused, Reply, Request, Words
 from bot.rights import anyone, secretariat
 from bot.routing import Recipient, choice, notice, number
-from bot.wording import Subject, listed, person_name
-from handlers.linking.sides import Pair, found, holds, is_banned, is_first, lends_nothing, over
+from bot.wording import Subject, listed, numbered
+from handlers.linking.sides import (
+    Pair,
+    check_stay,
+    found,
+    holds,
+    is_first,
+    lends_nothing,
+    over,
+)
 from handlers.linking.uniting import unite
 from handlers.people import do
 from storage.grants import Grant
@@ -19,14 +27,17 @@ from storage.store import Store
 def join(linking: Linking, request: Request, store: Store) -> Reply:
     """Both said yes, the side that showed the code now: do it, or ask what is left to decide."""
     pair, now = Pair.of(linking, store), request.now
-    if any(is_banned(store, person, now) for person in pair.people):
+    if any(store.restrictions.is_banned(person, now) for person in pair.people):
         raise over()
+    check_stay(pair.people, request, store)
     held = [holds(store, person, now) for person in pair.people]
-    lent = (request.incoming.signed_in, linking.other_vouches)
-    if not pair.is_one and not linking.approved:
-        if any(role and not may for role, may in zip(held, lent, strict=True)):
+    outside = pair.outside(request.settings)
+    lent = (request.incoming.signed_in or outside[0], linking.other_vouches or outside[1])
+    if not linking.approved:
+        if not pair.is_one and any(role and not may for role, may in zip(held, lent, strict=True)):
             raise lends_nothing(request)
-        if all(held):
+        is_lent_outside = any(role and out for role, out in zip(held, outside, strict=True))
+        if is_lent_outside or (all(held) and not pair.is_one):
             return _ask_secretariat(linking, pair, request, store)
     united = unite(linking, request, store, lent)
     if isinstance(united, Conflict):
@@ -94,11 +105,11 @@ def ballots(
     return _which_ballot(known, Conflict(poll, (ballots[0], ballots[1])), store)
 
 
-# Two roles
+# Two roles, or one from where no role counts
 
 
 def _ask_secretariat(linking: Linking, pair: Pair, request: Request, store: Store) -> Reply:
-    """Where both hold a role, somebody else of the secretariat confirms that they are one."""
+    """Have somebody else of the secretariat confirm that they are one."""
     others = Grant.person_id.not_in(pair.people)
     readers = store.grants.secretaries(request.now).where(others)
     if store.session.execute(readers.limit(1)).first() is None:
@@ -106,7 +117,10 @@ def _ask_secretariat(linking: Linking, pair: Pair, request: Request, store: Stor
     linking.advance(LinkingState.waiting, request.now)
     assert linking.other_chat_id is not None
     until, about = linking.expires_at, {"linking": linking.id}
-    store.deliveries.notify("linking.to_confirm", about, readers, request.now, expires_at=until)
+    sides = zip((pair.first, pair.other), pair.outside(request.settings), strict=True)
+    outside = next((one.platform for one, out in sides if out), None)
+    asked = {**about, "outside": outside}
+    store.deliveries.notify("linking.to_confirm", asked, readers, request.now, expires_at=until)
     store.deliveries.tell(linking.other_chat_id, "linking.waits", about, request.now)
     return _waits(linking)
 
@@ -124,8 +138,14 @@ def waits(recipient: Recipient, store: Store, linking: int) -> Reply | None:
 
 
 @notice("linking.to_confirm")
-def to_confirm(recipient: Recipient, store: Store, linking: int) -> Reply | None:
-    """Two people who both hold roles say that they are one."""
+def to_confirm(
+    recipient: Recipient, store: Store, linking: int, outside: str | None = None
+) -> Reply | None:
+    """Two people say that they are one: both hold roles, or one does where no role counts.
+
+    Args:
+        outside: the platform where none does, if there is one.
+    """
     known = store.linking.look(linking, recipient.now)
     if known is None or known.state is not LinkingState.waiting:
         return None
@@ -141,6 +161,7 @@ def to_confirm(recipient: Recipient, store: Store, linking: int) -> Reply | None
         people=people,
         platforms=platforms,
         until=known.expires_at,
+        outside=outside,
         choices=choices,
     )
 
@@ -151,9 +172,8 @@ def _described(person_id: int, recipient: Recipient, store: Store) -> Label:
     names = store.organisations.names(now.date())
     mandates = store.organisations.mandates_of(person_id, now)
     organisations = {names.get(one.organisation_id, one.organisation_id) for one in mandates}
-    name = person_name(store.people.get(person_id))
     described = {
-        "name": Words("audit.person", {"name": name, "number": person_id}),
+        "name": numbered(store.people.get(person_id)),
         "roles": [Words(f"people.role_{role}") for role in sorted(store.roles_of(person_id, now))],
         "organisations": listed(sorted(organisations)),
     }
@@ -173,12 +193,13 @@ def _to_decide(linking_id: int, request: Request, store: Store) -> tuple[Linking
 
 @choice("linking.accept", number, who=secretariat)
 def accept(request: Request, store: Store, linking_id: int) -> routing.Answer:
-    """Confirm that two people with roles are one."""
+    """Confirm that two people are one; a page is signed in by that, to which no role was lent."""
     linking, pair = _to_decide(linking_id, request, store)
-    if any(is_banned(store, person, request.now) for person in pair.people):
+    if any(store.restrictions.is_banned(person, request.now) for person in pair.people):
         raise Refused("linking.decided", choices=[do("menu")])
+    check_stay(pair.people, request, store)
     linking.approved = True
-    united = unite(linking, request, store)
+    united = unite(linking, request, store, pair.outside(request.settings))
     if not isinstance(united, Conflict):
         united.tell(store, request, first=True)
         united.tell(store, request, first=False)

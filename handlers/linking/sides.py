@@ -1,12 +1,12 @@
 """The two sides of a linking: who speaks for which, and what each may lend the other."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from bot.messages import Refused, Request
 from bot.settings import Settings
 from handlers.people import do
-from storage.limits import RestrictionKind
 from storage.linking import Linking
 from storage.people import Account
 from storage.store import Store
@@ -33,10 +33,19 @@ class Pair:
     def people(self) -> tuple[int, int]:
         return self.first.person_id, self.other.person_id
 
+    def outside(self, settings: Settings) -> tuple[bool, bool]:
+        """Which of them are where no role counts: the secretariat confirms what these lend."""
+        return self.first.platform in settings.outside, self.other.platform in settings.outside
+
     @property
     def is_one(self) -> bool:
         """Whether they are one person's already."""
         return self.first.person_id == self.other.person_id
+
+
+def seen_from(here: Account, there: Account) -> str:
+    """The platform of an account, as messages call it in another: on the page, another browser."""
+    return "browser" if here.platform == there.platform == "web" else there.platform
 
 
 def found(linking_id: int, request: Request, store: Store) -> Linking:
@@ -55,8 +64,7 @@ def over() -> Refused:
 def lends_nothing(request: Request) -> Refused:
     """Roles do not count here; on the page a code opens them."""
     on_page = request.incoming.session_id is not None
-    ways = [do("link")] if on_page else []
-    return Refused("linking.sign_in_first", on_page=on_page, choices=[*ways, do("menu")])
+    return Refused("linking.sign_in_first", on_page=on_page, choices=[do("link"), do("menu")])
 
 
 def is_first(linking: Linking, request: Request) -> bool:
@@ -77,14 +85,27 @@ def holds(store: Store, person_id: int, now: datetime) -> bool:
     return bool(store.roles_of(person_id, now))
 
 
-def is_banned(store: Store, person_id: int, now: datetime) -> bool:
-    """Whether somebody is excluded: who became one with them would be as well."""
-    under = store.restrictions.of(person_id, now)
-    return under is not None and under.kind is RestrictionKind.ban
+def check_stay(people: Collection[int], request: Request, store: Store) -> None:
+    """Refuse if somebody is about to be erased: neither with another, nor as another's part.
+
+    Raises:
+        Refused
+    """
+    going = store.people.about_to_go(people)
+    if going:
+        mine = request.person in going
+        keep: list[tuple[str, str]] = [("privacy.keep_me", "privacy.keep_me")] if mine else []
+        raise Refused("linking.erased_soon", mine=mine, choices=[*keep, do("menu")])
 
 
-def vouches(linking: Linking, first: Account, settings: Settings, store: Store) -> bool:
-    """Whether roles count where the code was shown."""
-    if linking.session_id is not None:
-        return store.sessions.is_signed_in(linking.session_id)
-    return settings.counts_roles_on(first.platform)
+def may_lend(request: Request) -> bool:
+    """Whether what somebody holds may be lent from here: from all but a page not signed in.
+
+    Where no role counts, the secretariat confirms it.
+    """
+    return request.incoming.signed_in or request.incoming.session_id is None
+
+
+def may_have_lent(linking: Linking, store: Store) -> bool:
+    """As `may_lend`, of where the code was shown."""
+    return linking.session_id is None or store.sessions.is_signed_in(linking.session_id)

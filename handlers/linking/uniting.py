@@ -1,10 +1,12 @@
 """Making one person of two, once all have said yes; and signing a web session in."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from bot.messages import Reply, Request
 from bot.routing import Recipient, notice
-from handlers.linking.sides import Pair, holds
+from handlers.linking.sides import Pair, holds, seen_from
+from handlers.linking.telling import tell_secretariat
 from handlers.people import do
 from storage.deliveries import subject
 from storage.linking import Linking, LinkingState
@@ -33,25 +35,26 @@ class United:
     def tell(self, store: Store, request: Request, *, first: bool) -> None:
         """Tell one side in its own chat."""
         here, there = (self.first, self.other) if first else (self.other, self.first)
-        about = {"account": here.id, "platform": there.platform, **self._about(here)}
+        about = {"account": here.id, "platform": seen_from(here, there), **self._about(here)}
         chat_id = self.chats[0] if first else self.chats[1]
         store.deliveries.tell(chat_id, "linking.done", about, request.now)
 
     def said(self) -> Reply:
         """What the side is answered that showed the code."""
-        return _done(self.first.id, self.other.platform, **self._about(self.first))
+        there = seen_from(self.first, self.other)
+        return _done(self.first.id, there, **self._about(self.first))
 
     def _about(self, here: Account) -> dict[str, bool]:
         return {"is_new": self.is_new, "signed_in": here.id in self.signed_in}
 
 
 def unite(
-    linking: Linking, request: Request, store: Store, lent: tuple[bool, bool] = (False, False)
+    linking: Linking, request: Request, store: Store, lent: tuple[bool, bool]
 ) -> United | Conflict:
     """Merge both people, and sign in the web sessions to which the other side lends its roles.
 
     Args:
-        lent: whether roles count on either side now, if it is a side that asks.
+        lent: whether either side lends its roles: they count there, or the secretariat agreed.
 
     Returns:
         The first poll in which it is to be said before which ballot stays, if there is any.
@@ -60,6 +63,8 @@ def unite(
     assert linking.other_chat_id is not None
     chats, sessions = (linking.chat_id, linking.other_chat_id), _sessions(linking)
     people, is_new = pair.people, not pair.is_one
+    newer = _newer(pair, store, now)
+    came, on = store.people.accounts_of(newer.person_id), newer.platform
     try:
         kept = store.merge(pair.accounts, linking.decisions, now)
     except Undecided as undecided:
@@ -70,6 +75,9 @@ def unite(
     request.look_again()
     if is_new:
         request.note("linking.merged", f"person:{kept}", {"was": max(people)})
+        store.people.join([one.id for one in came], now)
+        if holds(store, kept, now):
+            tell_secretariat(kept, on, request, store, joined=True)
     signed_in = set()
     if holds(store, kept, now):
         for one in store.people.accounts_of(kept):
@@ -79,6 +87,16 @@ def unite(
                 signed_in.add(account)
                 request.note("linking.signed_in", f"person:{kept}")
     return United(pair.first, pair.other, chats, is_new, frozenset(signed_in))
+
+
+def _newer(pair: Pair, store: Store, now: datetime) -> Account:
+    """The one that comes to the other: of who has no role to who has one, else of the younger.
+
+    Somebody may have made an account long before whom they deceive.
+    """
+    return min(
+        (pair.first, pair.other), key=lambda one: (holds(store, one.person_id, now), -one.person_id)
+    )
 
 
 def _sessions(linking: Linking) -> tuple[int | None, int | None]:

@@ -163,6 +163,7 @@ RULES: dict[str, Rule] = {
     "grants.person_id": holds_once("role", "scope"),
     "handovers.delegate_id": handed_once,
     "handovers.substitute_id": handed_once,
+    "invitations.agreed_by": moves,
     "invitations.created_by": moves,
     "mandates.person_id": holds_once("organisation_id", "kind"),
     "meeting_answers.person_id": one_each(

@@ -85,6 +85,8 @@ async def test_one_ballot_in_a_browser_on_telegram_and_on_matrix(
         await say(page, "votes")
         await press(page, QUESTION)
         await heard(page, "Votre choix : Pour.")
+        votes = page.locator(".bubble:not(.mine)", has_text="Votre vote est compté : Contre.")
+        before = await votes.count()
         await press(page, "Contre")
-        await heard(page, "Votre vote est compté : Contre.")
+        await expect(votes).to_have_count(before + 1)
         assert await voices(stage, poll) == [0, 0, 1, 0]

@@ -112,7 +112,17 @@ async def test_what_linking_means_is_said_with_the_code(square: Square) -> None:
 
 
 @pytest.mark.parametrize(
-    "typed", ["{}", "lier {}", "/start link-{}", "Lier un compte : {}", "/link {}", "link-{}"]
+    "typed",
+    [
+        "{}",
+        "lier {}",
+        "/start link-{}",
+        "Lier un compte : {}",
+        "/link {}",
+        "link-{}",
+        "Votre code : {}",
+        "Bonjour, voici mon code {}. Merci !",
+    ],
 )
 async def test_the_code_may_be_typed_in_many_ways(square: Square, typed: str) -> None:
     guest, talker = await square.stage.guest(), await square.met("ada")
@@ -139,6 +149,29 @@ async def test_both_must_say_yes_and_either_may_say_no(square: Square) -> None:
     assert len(await people(square)) == 2
 
 
+@pytest.mark.parametrize("typed", ["oui, c'est moi", "Oui.", "OUI, c'est bien moi !"])
+async def test_the_answer_may_be_typed(square: Square, typed: str) -> None:
+    guest, talker = await square.stage.guest(), await square.met("ada")
+    code = code_in((await guest.say("lier")).text)
+    asked = (await talker.say(code)).text
+    assert (await talker.say(code)).text == asked, "the code again: it still waits for a yes"
+    assert "Confirmez maintenant là-bas" in (await talker.say(typed)).text
+    assert WRONG in (await talker.say(code)).text
+    await guest.look()
+    assert "Rien n'est relié" in await guest.say("non")
+    assert len(await people(square)) == 2
+
+
+async def test_of_two_questions_a_no_is_asked_about(square: Square) -> None:
+    guest, other = await square.stage.guest(), await square.stage.guest()
+    talker = await square.met("ada")
+    await other.say(code_in((await talker.say("lier")).text))
+    await talker.say(code_in((await guest.say("lier")).text))
+    await other.press("Oui")
+    assert "À quoi répond « non » ?" in (await talker.say("non")).text
+    assert "Rien n'est relié" in (await talker.press("Non, ne rien relier")).text
+
+
 async def test_who_said_yes_is_told_that_nobody_else_did(square: Square) -> None:
     guest, talker = await square.stage.guest(), await square.met("ada")
     code = code_in((await guest.say("lier")).text)
@@ -154,7 +187,9 @@ async def test_who_said_yes_is_told_that_nobody_else_did(square: Square) -> None
 async def test_codes_that_do_not_serve(square: Square) -> None:
     guest, talker = await square.stage.guest(), await square.met("ada")
     before = code_in((await guest.say("lier")).text)
-    code = code_in((await guest.say("lier")).text)
+    shown = (await guest.say("lier")).text
+    assert "Le code d'avant ne sert plus." in shown
+    code = code_in(shown)
     assert WRONG in (await talker.say(before)).text, "a new one replaced it"
     assert "celui de cette conversation" in await guest.say(code)
     square.stage.clock.advance_to(NOW + timedelta(minutes=10))
@@ -213,6 +248,32 @@ async def test_who_is_banned_meanwhile_is_linked_to_nobody(square: Square, has_r
     else:
         assert "Cette demande" in await guest.press("Oui")
     assert len(await people(square)) == 3
+
+
+@pytest.mark.parametrize("is_older", [True, False])
+async def test_nobody_goes_with_who_is_about_to_be_erased(square: Square, is_older: bool) -> None:
+    guest, talker = await square.stage.guest(), await square.met("ada")
+    code = code_in((await guest.say("lier")).text)
+    both = await people(square)
+    going = min(both) if is_older else max(both)
+
+    def decide(store: Store) -> None:
+        store.people.get(going).erase_at = NOW + timedelta(minutes=10)
+
+    await square.stage.db.write(decide)
+    mine, other = "Vous ne pouvez donc rien relier", "L'un de ces comptes sera bientôt effacé"
+    assert (other if is_older else mine) in (await talker.say(code)).text
+    keeping = guest if is_older else talker
+    assert mine in (await keeping.say("lier")).text
+    await keeping.press("Ne pas m'effacer")
+    await talker.say(code_in((await guest.say("lier")).text))
+    await talker.press("Oui")
+    await guest.look()
+    await square.stage.db.write(decide)
+    assert (mine if is_older else other) in await guest.press("Oui")
+    assert len(await people(square)) == 2
+    await square.stage.advance(timedelta(minutes=10))
+    assert await people(square) == both - {going}
 
 
 async def test_of_two_ballots_the_person_chooses(square: Square) -> None:
@@ -346,14 +407,72 @@ async def test_an_account_is_unlinked_and_starts_afresh(square: Square) -> None:
     assert (await acts(square))[-1] == "linking.unlinked"
 
 
+async def test_of_two_browsers_the_other_is_said_in_short(square: Square) -> None:
+    first, other = await square.stage.guest(), await square.stage.guest()
+    code = code_in((await first.say("lier")).text)
+    await other.say(code)
+    await other.press("Oui")
+    await first.look()
+    await first.press("Oui")
+    linked_now = first.seen[-1]["text"]
+    assert "Cette conversation et un autre navigateur sont à une seule personne" in linked_now
+    shown = await first.press("Mes comptes reliés")
+    assert "Délier : la page web (vue aujourd'hui à 10 h)" in shown.labels
+    await first.press("Délier")
+    assert "n'est plus à vous : un autre navigateur." in await first.press("Oui, délier")
+
+
 async def test_a_page_that_is_unlinked_is_closed(square: Square) -> None:
-    guest, talker = await square.stage.guest(), await square.met("ada")
+    talker, guest = await square.met("ada"), await square.stage.guest()
     await linked(guest, talker)
     await talker.press("Mes comptes reliés")
     await talker.press("Délier")
     assert await guest.status() == 200
     await talker.press("Oui, délier")
     assert await guest.status() == 403
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_who_was_linked_by_a_trick_takes_no_mandate(square: Square, is_first: bool) -> None:
+    """Nor who made their own account before; and the secretariat learns of both acts."""
+    stage = square.stage
+    await stage.organisation("amf", "AMF")
+    secretary = await stage.guest(Role.secretariat)
+    early = await stage.guest()
+    victim = await square.met("ada", Role.delegate, organisation="amf")
+    trickster = early if is_first else await stage.guest()
+    await linked(trickster, victim)
+    told = await secretary.look()
+    assert "Cette personne vient de relier un compte : la page web." in told
+    assert "(n° " in told
+    assert "Mettre fin au mandat" in str((await secretary.press("Voir sa fiche")).labels)
+    await trickster.say("lier")
+    await trickster.press("Mes comptes")
+    refused = await trickster.press("Délier")
+    assert "Ce sera possible le lundi 18 janvier 2027" in refused
+    await victim.say("réglages")
+    await victim.press("Mes comptes")
+    await victim.press("Délier")
+    assert "n'est plus à vous" in (await victim.press("Oui, délier")).text
+    assert "vient de délier un compte : la page web." in await secretary.look()
+
+    def roles(store: Store) -> frozenset[Role]:
+        return store.roles_of(square.person_id(store, "ada"), NOW)
+
+    assert await stage.db.read(roles) == {Role.delegate}
+
+
+async def test_an_account_that_was_linked_a_week_ago_unlinks_another(square: Square) -> None:
+    talker, other = await square.met("ada"), await square.met("bob")
+    code = code_in((await talker.say("lier")).text)
+    await other.say(code)
+    await other.press("Oui")
+    await talker.press("Oui")
+    for days, said in ((6, "Il ne peut pas encore délier"), (7, "repartira de zéro")):
+        square.stage.clock.advance_to(NOW + timedelta(days=days))
+        await other.say("réglages")
+        await other.press("Mes comptes")
+        assert said in (await other.press("Délier")).text
 
 
 async def test_notices_come_where_they_are_wanted(square: Square) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from bot.settings import Channels, Settings
 from storage.database import Database
+from storage.exports import Exported
 from storage.grants import Role
 from storage.groups import Belonging, Joining
 from storage.organisations import MandateKind
@@ -14,8 +15,9 @@ from storage.store import Store
 from tests.bot_api import BotApi
 from tests.chats import Chatter
 from tests.conftest import NOW
+from tests.journeys.test_linking import code_in
 from tests.journeys.test_polls import asked, opened
-from tests.people import report
+from tests.people import Answer, report
 from tests.stage import Stage
 
 ELSEWHERE = "Ce qui est réservé au comité ne se fait pas ici."
@@ -60,7 +62,8 @@ async def test_the_secretariat_does_its_work_elsewhere(stage: Stage) -> None:
     for command in ("sondage", "projet", "moderer", "diffuser", "inviter", "reunion"):
         refused = await secretary.say(command)
         assert ELSEWHERE in refused
-        assert "Ouvrez la page web, avec votre invitation" in refused
+        assert "Ouvrez la page web : http" in refused
+        assert "écrivez-y « lier ». Envoyez ensuite ici le code reçu." in refused
         refused = await parent.say(command)
         assert NOT_ALLOWED in refused, "nothing is told to who has no role"
         assert ELSEWHERE not in refused
@@ -122,3 +125,74 @@ async def test_a_members_copy_of_their_data_is_not_given_there(stage: Stage) -> 
     files = [*asked.files, *(await parent.look()).files]
     assert len(files) == 2
     assert not (await secretary.look()).files
+
+
+async def test_no_table_of_the_committee_is_given_there(stage: Stage) -> None:
+    """Nor to who sends a button of the secretariat's that they were never shown."""
+    secretary, parent = await chatter(stage, Role.secretariat), await chatter(stage)
+    for someone, words in ((secretary, ELSEWHERE), (parent, NOT_ALLOWED)):
+        assert words in await someone.say("exporter")
+        await someone.say("menu")
+        for action in ("exports.ask:members", "exports.ask:own"):
+            shown = someone.button("Mes données")
+            answer = await someone.press_again(shown._replace(data=action))
+            assert words in answer or "Ce choix n'est plus" in answer
+    assert await stage.db.read(lambda store: store.exports.next_waiting()) is None
+    elsewhere, now = await stage.guest(Role.secretariat), stage.clock.now()
+    await elsewhere.say("exporter")
+    await elsewhere.press("Les mandats")
+    await stage.advance(timedelta(seconds=1))
+    assert [one["type"] for one in (await elsewhere.look()).files] == ["text/csv"]
+    await stage.db.write(lambda store: store.exports.ask(1, now, Exported.members))
+    await stage.advance(timedelta(seconds=1))
+    told = await secretary.look()
+    assert VEIL in told
+    assert told.files == []
+
+
+@pytest.mark.parametrize("typed_on_telegram", [True, False])
+async def test_a_role_that_is_on_telegram_alone_opens_elsewhere_once_confirmed(
+    stage: Stage, typed_on_telegram: bool
+) -> None:
+    await stage.organisation("amf", "AMF")
+    secretary = await stage.guest(Role.secretariat)
+    delegate = await chatter(stage, Role.delegate)
+    page = await stage.guest()
+    first, other = (page, delegate) if typed_on_telegram else (delegate, page)
+    await other.say(code_in((await first.say("lier")).text))
+    await other.press("Oui")
+    await first.look()
+    waits = "Une personne du secrétariat doit donc confirmer."
+    assert waits in await first.press("Oui")
+    assert waits in await other.look()
+    confirming = await secretary.look()
+    assert "Telegram : " in confirming
+    assert "pour AMF)" in confirming
+    assert "(sans rôle)" in confirming
+    await opened(stage, secretary, who="Les membres et les organisations")
+    assert "Un réseau fiable" not in await page.say("votes"), "nothing is lent yet"
+    await secretary.press("Oui, c'est la même personne")
+    assert "Votre rôle est ouvert ici." in await page.look()
+    assert "Un réseau fiable" in await page.say("votes")
+    assert ELSEWHERE in await delegate.say("votes"), "on Telegram it still does not count"
+
+
+async def test_a_page_that_is_theirs_already_opens_once_confirmed(stage: Stage) -> None:
+    """It was linked before its person had a role."""
+    secretary = await stage.guest(Role.secretariat)
+    someone, page = await chatter(stage), await stage.guest()
+
+    async def link() -> Answer:
+        await someone.say(code_in((await page.say("lier")).text))
+        await someone.press("Oui")
+        await page.look()
+        return await page.press("Oui")
+
+    assert "à une seule personne : vous" in await link()
+    await stage.db.write(lambda store: store.grants.give(2, Role.secretariat, stage.clock.now()))
+    assert "Une personne du secrétariat doit donc confirmer." in await link()
+    assert "Relire les témoignages" not in (await page.say("menu")).labels
+    await secretary.look()
+    await secretary.press("Oui, c'est la même personne")
+    assert "Votre rôle est ouvert ici." in await page.look()
+    assert "Relire les témoignages" in (await page.say("menu")).labels
