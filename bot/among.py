@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from bot import routing
 from bot.codes import invitations_in, linkings_in
+from bot.entrances import burn
 from bot.messages import Label, Refused, Reply, Request
 from bot.routing import CHOICES, COMMANDS, OPENS_PRIVATELY, Route
 from storage.store import Store
@@ -49,7 +50,7 @@ def among(request: Request, store: Store) -> list[Reply]:
         return [hello()]
     if incoming.withdraws is not None:
         return []
-    burnt = burn_codes(request.text, store, request.now)
+    burnt = burn_codes(request.text, incoming.platform, store, request.now)
     if burnt is not None:
         return [burnt]
     if incoming.overheard:
@@ -65,12 +66,12 @@ def among(request: Request, store: Store) -> list[Reply]:
     ]
 
 
-def burn_codes(text: str, store: Store, now: datetime) -> Reply | None:
+def burn_codes(text: str, platform: str, store: Store, now: datetime) -> Reply | None:
     """Have the codes serve nobody that everybody has read; None if there are none that serve."""
-    burnt = [store.invitations.revoke(code, now) for code in invitations_in(text)]
+    burnt = [burn(code, platform, store, now) for code in invitations_in(text)]
+    linked = [store.linking.burn(code, now) for code in linkings_in(text)]
     if any(burnt):
         return Reply("people.code_burnt", to_all=True)
-    linked = [store.linking.burn(code, now) for code in linkings_in(text)]
     return Reply("linking.code_burnt", to_all=True) if any(linked) else None
 
 

@@ -2,6 +2,8 @@
 
 import re
 from itertools import islice
+from unicodedata import normalize
+from urllib.parse import unquote
 
 from storage.sessions import ALPHABET
 
@@ -12,6 +14,8 @@ _GROUPS = re.compile(rf"(?<![\w-]){_FOUR}(?:[- \xa0]{_FOUR})+(?![\w-])", re.IGNO
 MOST_CODES = 20  # that are looked for in one message
 LONGEST = 50  # characters of a code as it was typed
 _LENGTH = 19  # characters of an invitation's code, with what stands between its groups
+_LINKING_LENGTH = 14  # and of a linking's
+_SHORT = 200  # characters of a message that only brings a code
 # The code of a linking has three groups; one that was mistyped counts as well.
 _LINKING = re.compile(
     rf"(?:[/!]?([^\W\d][^\W\d ]*(?: [^\W\d]+){{0,3}})[\s:-]+)?"
@@ -21,7 +25,7 @@ _LINKING = re.compile(
 _LONGEST_LINKING = 60  # characters, with the word
 _THREE = rf"{_FOUR}(?:[- \xa0]{_FOUR}){{2}}"
 # What others read serves whoever puts it right: whatever stands between its groups, or nothing.
-_READ = rf"(?<![A-Z0-9])(?=({_FOUR}(?:[^A-Z0-9]{{0,3}}{_FOUR}){{%d}})(?![A-Z0-9]))"
+_READ = rf"(?<![A-Z0-9])(?=({_FOUR}(?:[^A-Z0-9]{{0,9}}{_FOUR}){{%d}})(?![A-Z0-9]))"
 _INVITATIONS = re.compile(_READ % 3, re.IGNORECASE)
 _LINKINGS = re.compile(_READ % 2, re.IGNORECASE)
 
@@ -47,13 +51,26 @@ def only_code(text: str) -> str | None:
 
 
 def code_in(text: str) -> str | None:
-    """The code that stands in a text, as typed, if just one thing there has its very shape.
+    """The code of an invitation that stands in a text, as typed: the first one in a short text.
 
-    Digits alone are none: they would be the number of a card.
+    In a longer one, just one thing has its very shape.
     """
-    found = [one for one in _GROUPS.findall(text) if len(one) == _LENGTH]
-    codes = [one for one in found if any(letter.isalpha() for letter in one)]
-    return codes[0] if len(codes) == 1 else None
+    codes = _shaped(text, _LENGTH)
+    return codes[0] if codes and (len(codes) == 1 or len(text) <= _SHORT) else None
+
+
+def linking_within(text: str) -> str | None:
+    """The first code of a linking that stands in a short text, as typed, whatever else does."""
+    return next(iter(_shaped(text, _LINKING_LENGTH)), None) if len(text) <= _SHORT else None
+
+
+def _shaped(text: str, length: int) -> list[str]:
+    """What stands in a text in the shape of a code. Digits alone are none, but a card's number."""
+    return [one for one in _GROUPS.findall(text) if len(one) == length and _has_letters(one)]
+
+
+def _has_letters(code: str) -> bool:
+    return any(letter.isalpha() for letter in code)
 
 
 def linking_in(text: str) -> tuple[str | None, str] | None:
@@ -66,7 +83,7 @@ def linking_in(text: str) -> tuple[str | None, str] | None:
     if found is None:
         return None
     word, code = found[1], found[2]
-    has_shape = re.fullmatch(_THREE, code, re.IGNORECASE) and any(one.isalpha() for one in code)
+    has_shape = re.fullmatch(_THREE, code, re.IGNORECASE) and _has_letters(code)
     is_sure = word is not None or has_shape or _is_mistyped(code)
     return (word, code) if is_sure else None
 
@@ -82,10 +99,15 @@ def _is_mistyped(code: str) -> bool:
 
 def invitations_in(text: str) -> list[str]:
     """What anywhere in a text may be the code of an invitation: the first few."""
-    return [one[1] for one in islice(_INVITATIONS.finditer(text), MOST_CODES)]
+    return [one[1] for one in islice(_INVITATIONS.finditer(_plain(text)), MOST_CODES)]
 
 
 def linkings_in(text: str) -> list[str]:
     """What anywhere in a text may be the code of a linking: the first few."""
-    found = [one[1] for one in islice(_LINKINGS.finditer(text), MOST_CODES)]
-    return [code for code in found if any(letter.isalpha() for letter in code)]
+    found = (one[1] for one in _LINKINGS.finditer(_plain(text)))
+    return list(islice(filter(_has_letters, found), MOST_CODES))
+
+
+def _plain(text: str) -> str:
+    """A text in the letters of a code: full-width ones, and what an address writes by numbers."""
+    return normalize("NFKC", unquote(text))

@@ -2,17 +2,20 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
-from sqlalchemy import literal, select
+from sqlalchemy import select
 
 from bot.addresses import of_page
 from bot.documents.poster import Poster
 from bot.documents.qr import qr_png
+from bot.rights import may_give
 from bot.settings import Settings
 from bot.texts import Texts
+from storage.audit import BY_CLOCK
 from storage.invitations import Invitation
+from storage.people import Person
 from storage.store import Store
 
 TELEGRAM = "telegram"
@@ -71,16 +74,71 @@ def on_matrix(settings: Settings, store: Store) -> str | None:
     return str(login["user_id"])
 
 
+class OwnInvitation(Exception):
+    """Who asked for it brings it, though it took a second person: a role is given by two."""
+
+
+def redeem(code: str, by: int | None, store: Store, now: datetime) -> Invitation | None:
+    """Use an invitation once; None if it serves nobody any more.
+
+    One to a role ends when who made it may no longer give that role. One from the shell was made
+    by nobody.
+
+    Args:
+        by: who brings it, if we know them.
+
+    Raises:
+        OwnInvitation: it is not used.
+    """
+    found = store.invitations.waiting(code, now)
+    if found is None:
+        return None
+    maker = found.created_by
+    if found.role is not None and maker is not None:
+        roles = store.grants.roles_of(maker, now)
+        if not may_give(roles, found.role) or store.restrictions.is_banned(maker, now):
+            store.invitations.revoke(found.id, now)
+            about = f"invitation:{found.id}"
+            store.audit.add("invitations.revoked", now, via=BY_CLOCK, about=about)
+            return None
+    if found.agreed_by is not None and by == maker:
+        raise OwnInvitation
+    return store.invitations.redeem(code, now)
+
+
 def note_redeemed(
     store: Store, invitation: Invitation, person: int, platform: str, now: datetime
 ) -> None:
-    """Note that a role was taken, and tell who gave it. Of who takes none nothing is noted."""
+    """Note that a role was taken, and tell who gave it, and who agreed.
+
+    Of who takes none nothing is noted.
+    """
     about = f"invitation:{invitation.id}"
     store.audit.add("invitations.redeemed", now, by=person, via=platform, about=about)
-    if invitation.created_by is not None:
-        told = {"invitation": invitation.id, "person": person}
-        maker = select(literal(invitation.created_by))
-        store.deliveries.notify("invitations.accepted", told, maker, now)
+    told = {"invitation": invitation.id, "person": person}
+    _tell("invitations.accepted", told, (invitation.created_by, invitation.agreed_by), store, now)
+
+
+def burn(code: str, platform: str, store: Store, now: datetime) -> bool:
+    """Have a code to a role serve nobody, which a group has read; whether it served until now.
+
+    It is noted, and who made it is told. A code to no role is for whoever reads it.
+    """
+    burnt = store.invitations.burn(code, now)
+    if burnt is None:
+        return False
+    store.audit.add("invitations.burnt", now, via=platform, about=f"invitation:{burnt.id}")
+    _tell("invitations.burnt", {"invitation": burnt.id}, (burnt.created_by,), store, now)
+    return True
+
+
+def _tell(
+    name: str, told: dict[str, Any], whom: tuple[int | None, ...], store: Store, now: datetime
+) -> None:
+    people = [one for one in whom if one is not None]
+    if people:
+        there = select(Person.id).where(Person.id.in_(people), Person.erased_at.is_(None))
+        store.deliveries.notify(name, told, there, now)
 
 
 def poster_of(ways: Ways, settings: Settings, texts: Texts) -> Poster:

@@ -5,17 +5,17 @@ that a flood costs no more than a look at that.
 """
 
 import asyncio
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.messages import Incoming
+from bot.refusing import Refusals
 from storage.limits import NEWCOMERS
 
 MOST_WAITING = 20  # updates of one chat that rests: more are refused
-MOST_REFUSED = 10_000  # people of whom it is remembered
 
 Key = tuple[str, str]
 
@@ -30,7 +30,7 @@ class _Turn:
 class Turns:
     def __init__(self) -> None:
         self._turns: dict[Key, _Turn] = {}
-        self._refused: OrderedDict[tuple[str, str, str], datetime] = OrderedDict()
+        self._refused = Refusals()
         self._arrivals: Counter[str] = Counter()
         self._counted_from: datetime | None = None
 
@@ -78,21 +78,11 @@ class Turns:
 
     def refuse(self, incoming: Incoming, until: datetime) -> bool:
         """Remember that somebody is refused for a while; whether that is new."""
-        key = _who(incoming)
-        is_new = self._refused.get(key) != until
-        self._refused[key] = until
-        self._refused.move_to_end(key)
-        if len(self._refused) > MOST_REFUSED:
-            self._refused.popitem(last=False)
-        return is_new
+        return self._refused.add(_who(incoming), until)
 
     def refused_until(self, incoming: Incoming, now: datetime) -> datetime | None:
         """Until when somebody is refused, if they are."""
-        until = self._refused.get(_who(incoming))
-        if until is not None and until <= now:
-            del self._refused[_who(incoming)]
-            return None
-        return until
+        return self._refused.until(_who(incoming), now)
 
     # Newcomers
 

@@ -1,5 +1,6 @@
 """Invitations: a code gives a role and an organisation in one step, or lets many tell something."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -38,8 +39,9 @@ class Invitation(Base):
 
     Attributes:
         role: None gives none: whoever has the code may tell something, as everybody may.
-        label: the place where it hangs, or is handed round.
+        label: the place where it hangs, or is handed round; of one to a role, who it is for.
         uses: how often it serves in all.
+        agreed_by: the second person, where it took one.
         end_told_at: when who made it was told that it ended unused.
         poster: what is to be drawn on its poster, as long as that waits: it holds the code.
     """
@@ -56,6 +58,7 @@ class Invitation(Base):
     uses: Mapped[int]
     uses_left: Mapped[int]
     created_by: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
+    agreed_by: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
     created_at: Mapped[datetime] = mapped_column(Instant)
     expires_at: Mapped[datetime] = mapped_column(Instant)
     revoked_at: Mapped[datetime | None] = mapped_column(Instant)
@@ -84,6 +87,7 @@ class Invitations:
         uses: int = 1,
         label: str | None = None,
         created_by: int | None = None,
+        agreed_by: int | None = None,
     ) -> str:
         """Make an invitation and return its code, which is shown once.
 
@@ -112,6 +116,7 @@ class Invitations:
                 uses=uses,
                 uses_left=uses,
                 created_by=created_by,
+                agreed_by=agreed_by,
                 created_at=now,
                 expires_at=expires_at,
             )
@@ -155,18 +160,23 @@ class Invitations:
         found = self.find(typed)
         return found is not None and (found.revoked_at is not None or found.role is None)
 
-    def revoke(self, typed: str, now: datetime) -> bool:
-        """Have an invitation serve nobody any more; whether it served until now."""
-        return self._revoked(_is(typed), now) is not None
-
-    def revoke_one(self, invitation_id: int, now: datetime) -> Invitation | None:
-        """As `revoke`, by its id; None if it did not serve."""
+    def revoke(self, invitation_id: int, now: datetime) -> Invitation | None:
+        """Have an invitation serve nobody any more; None if it did not serve."""
         return self._revoked(Invitation.id == invitation_id, now)
+
+    def burn(self, typed: str, now: datetime) -> Invitation | None:
+        """As `revoke`, by its code, if it is to a role."""
+        return self._revoked(_is(typed) & Invitation.role.is_not(None), now)
 
     def _revoked(self, which: ColumnElement[bool], now: datetime) -> Invitation | None:
         revoking = update(Invitation).where(which, _serves(now))
         revoked = revoking.values(revoked_at=now, poster=None).returning(Invitation)
         return self.session.scalars(revoked).first()
+
+    def forget_guest(self, taken: Sequence[int]) -> None:
+        """Forget for whom some invitations were, which somebody took who is to be forgotten."""
+        theirs = Invitation.id.in_(taken) & Invitation.role.is_not(None)
+        self.session.execute(update(Invitation).where(theirs).values(label=None))
 
     def next_due(self) -> datetime | None:
         """When the next invitation to a role ends of which somebody is to be told."""
@@ -190,10 +200,10 @@ class Invitations:
 
     def renews(self, invitation: Invitation, person_id: int, now: datetime) -> bool:
         """Whether a person holds no role besides the one that an invitation gives."""
-        given = {(invitation.role, invitation.organisation_id)}
-        roles = {(role, None) for role in self.grants.roles_of(person_id, now)}
+        given = {(invitation.role, invitation.organisation_id, invitation.scope)}
+        roles = {(role, None, scope) for role, scope in self.grants.scoped(person_id, now)}
         mandates = {
-            (Role(mandate.kind), mandate.organisation_id)
+            (Role(mandate.kind), mandate.organisation_id, "")
             for mandate in self.organisations.mandates_of(person_id, now)
         }
         return roles | mandates <= given

@@ -34,6 +34,7 @@ from storage.grants import Role, scope_of_reviewer
 from storage.groups import scope_of
 from storage.invitations import LONGEST, MOST_USES
 from storage.limits import INVITATIONS
+from storage.organisations import MandateKind
 from storage.recommendations import Theme
 from storage.store import Store
 
@@ -166,7 +167,9 @@ def _begin(request: Request, store: Store, about: str) -> dict[str, Any]:
     matrix = on_matrix(request.settings, store)
     allowed = request.settings.matrix_allowed_servers
     served = None if matrix is None else {"ours": matrix, "allowed": allowed}
-    return {**known, "matrix": served, "roles": roles}
+    speakers = store.organisations.speakers(request.now)
+    led = [one.organisation_id for one in speakers if one.kind is MandateKind.delegate]
+    return {**known, "matrix": served, "roles": roles, "led": led}
 
 
 def _submit(request: Request, store: Store, about: str, answers: Mapping[str, Any]) -> Reply:
@@ -186,6 +189,7 @@ def _submit(request: Request, store: Store, about: str, answers: Mapping[str, An
         "organisation": organisation,
         "scope": scope_of(int(group)) if group is not None else scope,
         "whom": whom,
+        "label": answers["guest"],
     }
     if invited is Invited.contributor:
         return making.make(request, store, request.person, **given)
@@ -194,6 +198,17 @@ def _submit(request: Request, store: Store, about: str, answers: Mapping[str, An
 
 def _is(*those: Invited) -> Callable[[Mapping[str, Any]], bool]:
     return lambda answers: answers.get("role") in those
+
+
+def _gives_role(answers: Mapping[str, Any]) -> bool:
+    return answers.get("role") not in (None, Invited.contributor)
+
+
+def _review(answers: Mapping[str, Any]) -> dict[str, Any]:
+    """What the review says besides: how it serves, and whom the organisation has already."""
+    org = answers.get("org") if answers["role"] == Invited.delegate else None
+    led = org["said"] if org is not None and org["id"] in answers.get("led", ()) else None
+    return {"is_open": _is_open(answers), "led": led}
 
 
 def _is_open(answers: Mapping[str, Any]) -> bool:
@@ -223,6 +238,7 @@ invite_form = routing.form(
                 when=_is(Invited.academie_reviewer),
             ),
             Whom("whom", when=lambda answers: answers.get("matrix") is not None),
+            ShortText("guest", at_most=80, skippable=True, when=_gives_role),
             ShortText("place", at_most=80, when=_is_open),
             Uses("uses", when=_is_open),
             Moment("until", at_most=LONGEST, offered=(30, 90, 180), when=_is_open),
@@ -230,6 +246,7 @@ invite_form = routing.form(
         submit=_submit,
         begin=_begin,
         who=appointer,
+        review=_review,
         send="invitations.send",
     )
 )

@@ -2,18 +2,21 @@
 
 from bot.forms import Open
 from bot.messages import Label, Refused, Reply, Request, Words
-from bot.rights import appointer
+from bot.rights import appointer, may_give
 from bot.routing import choice, command, number
 from bot.wording import person_name
 from handlers.invitations.asking import invite_form
 from handlers.invitations.making import promised
 from handlers.people import do
+from storage.deliveries import subject
 from storage.invitations import Invitation
 from storage.store import Store
+from storage.threads import ALL
 
 Choices = list[tuple[str, Label | str]]
 
 SHOWN = 10  # invitations in one message
+SHOWS = subject("members", ALL)  # what names people here leaves with them
 
 
 @command("invite", who=appointer)
@@ -36,7 +39,8 @@ def _list(request: Request, store: Store, after: int) -> Reply:
     choices += [(f"invitations.see:{one.id}", _line(one, request, store)) for one in shown]
     if len(serving) > after + SHOWN:
         choices.append((f"invitations.list:{after + SHOWN}", "invitations.more"))
-    return Reply("invitations.list", total=len(serving), choices=[*choices, do("menu")])
+    choices.append(do("menu"))
+    return Reply("invitations.list", total=len(serving), choices=choices, shows=SHOWS)
 
 
 def _what(one: Invitation, request: Request, store: Store) -> Label:
@@ -45,8 +49,13 @@ def _what(one: Invitation, request: Request, store: Store) -> Label:
 
 
 def _line(one: Invitation, request: Request, store: Store) -> Label:
-    what = _what(one, request, store)
-    return Words("invitations.line", {"what": what, "label": one.label, "until": one.expires_at})
+    about = {
+        "what": _what(one, request, store),
+        "label": one.label,
+        "gives_role": one.role is not None,
+        "until": one.expires_at,
+    }
+    return Words("invitations.line", about)
 
 
 @choice("invitations.see", number, who=appointer)
@@ -54,7 +63,9 @@ def see(request: Request, store: Store, invitation_id: int) -> Reply:
     """An invitation: who made it, for what, how often it served; it can be revoked."""
     found = _serving(invitation_id, request, store)
     maker = None if found.created_by is None else store.people.find(found.created_by)
-    revoke = (f"invitations.revoke:{found.id}", "invitations.revoke")
+    choices: Choices = [do("invite", "invitations.see"), do("menu")]
+    if _may_revoke(found, request):
+        choices.insert(0, (f"invitations.revoke:{found.id}", "invitations.revoke"))
     return Reply(
         "invitations.card",
         what=_what(found, request, store),
@@ -65,7 +76,8 @@ def see(request: Request, store: Store, invitation_id: int) -> Reply:
         left=found.uses_left,
         uses=found.uses,
         until=found.expires_at,
-        choices=[revoke, do("invite", "invitations.see"), do("menu")],
+        choices=choices,
+        shows=SHOWS,
     )
 
 
@@ -78,15 +90,22 @@ def revoke(request: Request, store: Store, invitation_id: int) -> Reply:
         (f"invitations.revoke_now:{found.id}", "invitations.revoke_now"),
     ]
     line = _line(found, request, store)
-    return Reply("invitations.confirm_revoking", line=line, choices=choices)
+    return Reply("invitations.confirm_revoking", line=line, choices=choices, shows=SHOWS)
 
 
 @choice("invitations.revoke_now", number, who=appointer)
 def revoke_now(request: Request, store: Store, invitation_id: int) -> Reply:
-    if store.invitations.revoke_one(invitation_id, request.now) is None:
+    if not _may_revoke(_serving(invitation_id, request, store), request):
+        raise Refused("people.not_allowed", choices=[do("menu")])
+    if store.invitations.revoke(invitation_id, request.now) is None:
         raise _over()
     request.note("invitations.revoked", f"invitation:{invitation_id}")
     return Reply("invitations.is_revoked", choices=[do("invite", "invitations.see"), do("menu")])
+
+
+def _may_revoke(one: Invitation, request: Request) -> bool:
+    """Whoever may give a role may take it back, before it is taken, too."""
+    return one.role is None or may_give(request.roles, one.role)
 
 
 def _serving(invitation_id: int, request: Request, store: Store) -> Invitation:

@@ -45,7 +45,8 @@ def promised(
 def _worded(given: Mapping[str, Any], store: Store, now: datetime) -> Label:
     what = promised(given["role"], given["organisation"], given["scope"], now, store)
     whom = None if given["whom"] == LINK else given["whom"]
-    return Words("invitations.to_give", {"what": what, "whom": whom})
+    about = {"what": what, "whom": whom, "label": given.get("label")}
+    return Words("invitations.to_give", about)
 
 
 @approved(
@@ -67,12 +68,14 @@ def make(
     organisation: str | None,
     scope: str,
     whom: str,
+    label: str | None = None,
 ) -> Reply:
     """Invite one person.
 
     Args:
         asker: who passes it on, and is told what becomes of it.
         whom: their account on Matrix, or `LINK`.
+        label: who it is for, as the secretariat calls them.
     """
     mine = asker == request.person
     change: Choices = [(form_action("change", FORM), "forms.change")] if mine else []
@@ -84,7 +87,9 @@ def make(
         role=None if role is None else Role(role),
         organisation_id=organisation,
         scope=scope,
+        label=label,
         created_by=asker,
+        agreed_by=None if mine else request.person,
         expires_at=until,
         now=request.now,
     )

@@ -8,6 +8,7 @@ from bot.routing import Recipient, notice
 from bot.wording import person_name
 from handlers.invitations.making import promised, to_pass_on
 from handlers.people import do
+from storage.deliveries import subject
 from storage.invitations import Invitation
 from storage.store import Store
 
@@ -43,25 +44,33 @@ def poster(recipient: Recipient, store: Store, invitation: int, file: int) -> Re
 def _became(
     name: str, invitation_id: int, recipient: Recipient, store: Store, **more: Any
 ) -> Reply | None:
-    found = _of_mine(invitation_id, recipient, store)
-    if found is None:
+    found = store.invitations.get(invitation_id)
+    if found is None or recipient.person_id not in (found.created_by, found.agreed_by):
         return None
     role = found.role and str(found.role)
     what = promised(role, found.organisation_id, found.scope, recipient.now, store)
     choices: list[tuple[str, Label | str]] = [do("invite"), do("menu")]
-    return Reply(name, what=what, choices=choices, **more)
+    return Reply(name, what=what, label=found.label, choices=choices, **more)
 
 
 @notice("invitations.accepted")
 def accepted(recipient: Recipient, store: Store, invitation: int, person: int) -> Reply | None:
     who = store.people.find(person)
     known = None if who is None or who.erased_at is not None else person_name(who)
-    return _became("invitations.accepted", invitation, recipient, store, who=known)
+    mine = _of_mine(invitation, recipient, store) is not None
+    shown = {"who": known, "mine": mine, "shows": subject("person", person)}
+    return _became("invitations.accepted", invitation, recipient, store, **shown)
 
 
 @notice("invitations.was_declined")
 def was_declined(recipient: Recipient, store: Store, invitation: int) -> Reply | None:
     return _became("invitations.was_declined", invitation, recipient, store)
+
+
+@notice("invitations.burnt")
+def burnt(recipient: Recipient, store: Store, invitation: int) -> Reply | None:
+    """A group has read its code."""
+    return _became("invitations.burnt", invitation, recipient, store)
 
 
 @notice("invitations.expired")

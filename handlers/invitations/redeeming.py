@@ -5,9 +5,8 @@ Préau itself may have written: then it is accepted, or declined, with a choice.
 
 from sqlalchemy import literal, select
 
-from bot import routing
+from bot import entrances, routing
 from bot.codes import typed_code
-from bot.entrances import note_redeemed
 from bot.messages import Label, Refused, Reply, Request, Words
 from bot.rights import anyone
 from bot.routing import Recipient, choice, link, notice
@@ -51,22 +50,26 @@ def invited_by(recipient: Recipient, store: Store, code: str, met: bool) -> Repl
 def redeem(request: Request, store: Store, code: str) -> routing.Answer:
     """Give this person what an invitation promises; to who is given no role, the ordinary welcome.
 
-    Whoever opens the link to a role again some minutes later is answered the same.
+    Whoever brings it again some minutes later is answered the same, and uses no other.
     """
     account, now = request.context.account_id, request.now
     once = f"account {account}"
-    if store.sessions.redemption(code, once, now) is None:
+    again = store.sessions.redemption(code, once, now)
+    gives_role = again is not None and again[1]
+    if again is None:
         invitation = _use(code, request, store)
         if invitation is None:
             return _wrong(code, store)
+        gives_role = invitation.role is not None
         store.invitations.apply(invitation, request.person, now)
         _unmute(request, store)
-        if invitation.role is None:
-            return people.start(request, store)
-        note_redeemed(store, invitation, request.person, request.incoming.platform, now)
-        store.sessions.remember_redemption(code, once, account, True, now)
+        if gives_role:
+            by, via = request.person, request.incoming.platform
+            entrances.note_redeemed(store, invitation, by, via, now)
+        store.sessions.remember_redemption(code, once, account, gives_role, now)
     request.look_again()
-    return people.invited(request, store) if request.roles else people.start(request, store)
+    comes_for_role = gives_role and request.roles
+    return people.invited(request, store) if comes_for_role else people.start(request, store)
 
 
 @choice("invitations.decline", typed_code, who=anyone)
@@ -97,7 +100,10 @@ def _use(code: str, request: Request, store: Store) -> Invitation | None:
     tried = f"account {request.context.account_id}"
     if not store.rates.peek(CODES, tried, now).is_taken:
         raise Refused("people.too_many_codes", choices=[do("menu")])
-    invitation = store.invitations.redeem(code, now)
+    try:
+        invitation = entrances.redeem(code, request.person, store, now)
+    except entrances.OwnInvitation:
+        raise Refused("invitations.your_own", choices=[do("menu")]) from None
     if invitation is None:
         request.slow(store.rates.count(CODES, tried, now).delay)
     return invitation

@@ -37,7 +37,7 @@ def test_a_code_is_found_alone_and_in_a_sentence(typed: str) -> None:
         "MRDR\n2F4D\nQR6C\nG98J",
         "MRDR  2F4D  QR6C  G98J",
         "MRDR 2F4D QR6C G98O",
-        f"{CODE} ou BCDF-GHJK-MNPQ-RTVW",
+        f"{CODE} ou BCDF-GHJK-MNPQ-RTVW {200 * 'x'}",
         "550e8400-e29b-41d4-a716-446655440000",
         "REX-2026-00042",
     ],
@@ -108,11 +108,16 @@ def test_a_code_that_others_read_is_found_anywhere(words: str) -> None:
     assert CODE.lower() in invitations_in(words.format(CODE.lower()))
 
 
-@pytest.mark.parametrize("between", ["", "_", ".", " - ", "\n", "–", "-\u200b"])
+@pytest.mark.parametrize("between", ["", "_", ".", " - ", "\n", "–", "-\u200b", "%2D", " —— "])
 def test_a_code_that_others_read_is_found_however_it_was_typed(between: str) -> None:
     for code, found_in in ((LINKING, linkings_in), (CODE, invitations_in)):
         typed = code.replace("-", between)
         assert [tidy_code(one) for one in found_in(f"start=link-{typed}&")] == [tidy_code(code)]
+
+
+def test_a_code_in_full_width_letters_is_found() -> None:
+    wide = {ord(one): ord(one) + 0xFEE0 for one in CODE}
+    assert [tidy_code(one) for one in invitations_in(CODE.translate(wide))] == [tidy_code(CODE)]
 
 
 @pytest.mark.parametrize("text", ["", f"{LINKING}2", f"x{LINKING}", "2345 6789 2345"])

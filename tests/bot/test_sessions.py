@@ -7,6 +7,7 @@ import pytest
 
 from bot.platforms.web import api, bodies
 from storage.grants import Role
+from storage.limits import CODES_HERE, RestrictionKind
 from storage.people import Account, Person
 from storage.store import Store
 from tests.people import Guest, report
@@ -42,6 +43,44 @@ async def test_a_role_is_not_reached_by_a_return_code(stage: Stage) -> None:
     status, answer = await stage.stranger().post("/api/v1/session", {"code": code})
     assert (status, answer["error"]) == (403, "unknown_code")
     assert await parent.status() == 403, "the account's other sessions ended"
+
+
+async def test_a_link_opens_no_conversation_of_somebody_else(stage: Stage) -> None:
+    """A return code is typed by whose it is; then nobody else speaks, or reads, there any more."""
+    parent = await stage.guest()
+    code = await return_code(parent)
+    victim = stage.stranger()
+    status, answer = await victim.post("/api/v1/session", {"code": code, "link": True})
+    assert (status, answer["error"]) == (403, "unknown_code")
+    await victim.enter(code=code)
+    assert await parent.status() == 403
+    member = await invitation(stage, Role.member)
+    status, _ = await stage.stranger().post("/api/v1/session", {"code": member, "link": True})
+    assert status == 200
+
+
+async def test_who_is_banned_takes_no_role_at_the_page(stage: Stage) -> None:
+    parent, now = await stage.guest(), stage.clock.now()
+    code = await invitation(stage, Role.reviewer)
+    await stage.db.write(
+        lambda store: store.restrictions.give(1, RestrictionKind.ban, "x", None, now)
+    )
+    status, answer = await parent.post("/api/v1/session", {"code": code})
+    assert (status, answer["error"]) == (403, "banned")
+    await stage.stranger().enter(code=code)  # it was not used
+
+
+async def test_codes_for_many_are_counted_by_network_address(stage: Stage) -> None:
+    now = stage.clock.now()
+
+    def prepare(store: Store) -> str:
+        store.rates.count(CODES_HERE, "127.0.0.1", now, 99)
+        until = now + timedelta(days=1)
+        return store.invitations.invite(role=None, uses=5, expires_at=until, now=now)
+
+    code = await stage.db.write(prepare)
+    posts = [await stage.stranger().post("/api/v1/session", {"code": code}) for _ in range(2)]
+    assert [status for status, _ in posts] == [200, 429]
 
 
 async def test_nor_is_one_that_was_given_since_on_another_account(stage: Stage) -> None:
@@ -94,13 +133,9 @@ async def test_a_lost_answer_is_given_again_to_the_same_request(stage: Stage) ->
 
 async def test_what_is_sent_after_an_erasure_makes_nobody(stage: Stage) -> None:
     parent = await stage.guest()
-    code = await return_code(parent)
-    again = await stage.stranger().enter(code=code)
-    parent.last = again.last
-    await parent.say("aide")
     accounts, people = await count(stage, Account), await count(stage, Person)
     await stage.db.write(lambda store: store.erase(1, stage.clock.now()))
-    status, answer = await again.post("/api/v1/messages", {"id": "late", "text": "encore là"})
+    status, answer = await parent.post("/api/v1/messages", {"id": "late", "text": "encore là"})
     assert (status, answer["error"]) == (403, "no_session")
     assert await count(stage, Account) == accounts - 1
     assert await count(stage, Person) == people

@@ -3,7 +3,10 @@
 import asyncio
 import re
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import pytest
 from yarl import URL
@@ -11,7 +14,9 @@ from yarl import URL
 from bot.settings import Settings
 from storage.database import Database
 from storage.grants import Role
-from tests.people import report
+from storage.limits import CODES_HERE, DATA_REQUESTS, SESSIONS
+from storage.store import Store
+from tests.people import Guest, report
 from tests.stage import Stage
 
 
@@ -119,6 +124,39 @@ async def test_wrong_codes_are_throttled(stage: Stage) -> None:
     ]
     assert statuses[:100] == [403] * 100
     assert statuses[100:] == [429, 429]
+
+
+async def test_codes_and_requests_go_last_and_a_refused_address_writes_nothing(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guest, stranger, lanes = await stage.guest(), stage.stranger(), list[bool]()
+    write = stage.db.write
+
+    async def noted(work: Callable[[Store], Any], *, last: bool = False) -> Any:
+        lanes.append(last)
+        return await write(work, last=last)
+
+    async def ask() -> int:
+        asked = {"kind": "erasure", "name": "A", "contact": "a@example.org", "said": "Effacez."}
+        async with stranger.http.post(f"{stage.base}/demande", data=asked) as answer:
+            return answer.status
+
+    async def opened(someone: Guest, code: str | None) -> int:
+        return (await someone.post("/api/v1/session", {"code": code}))[0]
+
+    def spend(store: Store) -> None:
+        for limit in (CODES_HERE, SESSIONS, DATA_REQUESTS):
+            store.rates.count(limit, "127.0.0.1", stage.clock.now(), limit.at_most or 0)
+
+    monkeypatch.setattr(stage.db, "write", noted)
+    answered = [await opened(guest, "WRNG"), await opened(stranger, "WRNG"), await ask()]
+    assert answered == [403, 403, 200]
+    assert lanes == [False, True, True], "who is known goes first"
+    await write(spend)
+    for asking in (partial(opened, stranger, "WRNG"), partial(opened, stranger, None), ask):
+        lanes.clear()
+        assert [await asking(), await asking()] == [429, 429]
+        assert lanes == [True]
 
 
 async def test_an_invitation_serves_once(stage: Stage) -> None:

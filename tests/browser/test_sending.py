@@ -15,6 +15,7 @@ from tests.browser.people import (
     heard,
     in_order,
     newcomer,
+    open_page,
     open_tab,
     pick,
     press,
@@ -40,7 +41,7 @@ async def test_the_menu_is_no_answer_to_an_open_question(browser: Browser, demo:
     for item, answer in [
         ("Que faire ?", "Que voulez-vous faire"),
         ("Aide", "Répondez à la question"),
-        ("Mes données", "écrivez « données »"),
+        ("Mes données", "Voir ce qui est gardé"),
         ("Mes réglages", "un code de retour"),
         ("Quitter", "Cette conversation va disparaître"),
     ]:
@@ -233,6 +234,21 @@ async def test_leaving_clears_the_phone(browser: Browser, demo: str) -> None:
     await page.get_by_label("Votre code").fill(code)
     await page.get_by_role("button", name="Entrer avec ce code").click()
     await heard(page, "Vous revoilà")
+
+
+async def test_a_link_brings_an_invitation_and_no_return_code(browser: Browser, demo: str) -> None:
+    page = await open_page(browser, f"{demo}/#code=BCDF-GHJK-MNPQ")
+    await expect(page.get_by_role("button", name="Commencer")).to_be_enabled()
+    await expect(page.get_by_label("Votre code")).to_have_value("")
+    await page.goto(f"{demo}/#code=BCDF-GHJK-MNPQ-RTVW")
+    await expect(page.get_by_text("Vous ouvrez une invitation")).to_be_visible()
+    for code, by_link in ((None, "true"), ("BCDF-GHJK-MNPQ", "false")):
+        if code is not None:
+            await page.get_by_label("Votre code").fill(code)
+        async with page.expect_request("**/api/v1/session") as sent:
+            await page.get_by_role("button", name="Entrer avec ce code").click()
+        assert f'"link":{by_link}' in ((await sent.value).post_data or "")
+        await expect(page.get_by_text("Ce code n'est pas valable")).to_be_visible()
 
 
 async def test_a_code_over_a_conversation_says_what_it_does(browser: Browser, demo: str) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from storage.approvals import WAITS, ApprovalState
 from storage.database import Database
-from storage.grants import Role
+from storage.grants import Role, scope_of_reviewer
 from storage.groups import scope_of
 from storage.invitations import LONGEST, MOST_USES, TO_A_ROLE_AT_MOST
 from storage.store import Store
@@ -65,18 +65,36 @@ def test_it_serves_as_often_as_it_says_until_it_ends(
     def run(store: Store) -> None:
         left, now, until = uses, NOW, NOW + 3 * A_DAY
         code = store.invitations.invite(role=None, uses=uses, expires_at=until, now=NOW)
+        made = store.invitations.find(code)
+        assert made is not None
         for step in steps:
             serves = left > 0 and now < until
             if step == "redeem":
                 assert (store.invitations.redeem(code, now) is not None) == serves
                 left -= serves
             elif step == "revoke":
-                assert store.invitations.revoke(code, now) == serves
+                assert (store.invitations.revoke(made.id, now) is not None) == serves
                 left = 0 if serves else left
             else:
                 now += A_DAY
             serves = left > 0 and now < until
             assert (store.invitations.waiting(code, now) is not None) == serves
+
+    db.write_now(run)
+
+
+def test_a_role_is_renewed_only_in_its_scope(db: Database) -> None:
+    def run(store: Store) -> None:
+        person = store.people.arrive("web", "a", "fr", NOW)[0].person_id
+        store.grants.give(person, Role.reviewer, NOW, scope=scope_of_reviewer("usages", None))
+        for theme, renews in (("usages", True), ("industry", False), (None, False)):
+            scope, until = scope_of_reviewer(theme, None), NOW + A_DAY
+            code = store.invitations.invite(
+                role=Role.reviewer, scope=scope, expires_at=until, now=NOW
+            )
+            made = store.invitations.find(code)
+            assert made is not None
+            assert store.invitations.renews(made, person, NOW) is renews
 
     db.write_now(run)
 

@@ -14,6 +14,7 @@ from markupsafe import escape
 
 from bot.attachments import Attachments, kind_of
 from bot.clock import Clock
+from bot.exporting import file_of
 from bot.markup import as_page, as_plain
 from bot.messages import Incoming
 from bot.platforms.base import Outcome, Receiver
@@ -28,11 +29,7 @@ from bot.platforms.web.choices import (
 from bot.platforms.web.demo import Demo
 from bot.platforms.web.ranges import only_asked
 from bot.platforms.web.routes import Caller, WebRoute, get, post
-from bot.platforms.web.safety import (
-    Denied,
-    check_origin,
-    headers,
-)
+from bot.platforms.web.safety import Denied, check_origin, headers
 from bot.platforms.web.sessions import PLATFORM, Sessions
 from bot.platforms.web.streams import CAUGHT_UP, Streams, Toast
 from bot.settings import Settings
@@ -51,6 +48,7 @@ _SAVED = {
     "application/pdf": "pdf",
     "application/json": "json",
     "text/html": "html",
+    "text/csv": "csv",
 }
 _KINDS = {Operation.send: "message", Operation.edit: "edit", Operation.delete: "delete"}
 
@@ -276,13 +274,15 @@ class Api:
             file_id = read_file_name(self.database.keyring, guest.chat_id, name)
         except Forged:
             raise Denied("not_found", 404) from None
-        found = await self.database.read(lambda store: store.files.content(file_id))
+        now, signed_in = self.clock.now(), guest.signed_in
+        found = await self.database.read(lambda store: file_of(file_id, signed_in, store, now))
         if found is None:
             raise Denied("not_found", 404)
         media_type, content = found
         ending = _SAVED.get(media_type)
         shown = f'attachment; filename="preau.{ending}"' if ending else "inline"
-        cache = {"Cache-Control": "private, max-age=3600", "Content-Disposition": shown}
+        kept = "no-store" if ending else "max-age=3600"  # what is saved may be all about somebody
+        cache = {"Cache-Control": f"private, {kept}", "Content-Disposition": shown}
         charset = "utf-8" if media_type.startswith("text/") else None
         answer = web.Response(body=content, content_type=media_type, charset=charset, headers=cache)
         return only_asked(answer, content, request) if media_type == MEDIA_TYPE else answer

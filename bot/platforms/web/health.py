@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import structlog
 from aiohttp import web
 
+from bot.addresses import on_network
 from bot.clock import Clock
 from bot.platforms.web.routes import Caller, WebRoute, get
 from bot.platforms.web.safety import Denied, is_loopback, is_same
@@ -73,10 +74,11 @@ class Health:
 
         Without a public address there may be no proxy, and this machine needs no token.
         """
-        token = self.settings.metrics_token
+        token, settings = self.settings.metrics_token, self.settings
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
         with_token = token is not None and is_same(given, token.get_secret_value())
-        if not with_token and (self.settings.public_url is not None or not is_loopback(request)):
+        is_own = settings.public_url in (None, on_network(settings.web_host, settings.web_port))
+        if not with_token and not (is_own and is_loopback(request)):
             raise Denied("not_found", 404)
         now = self.clock.now()
         counted = await self.database.read(lambda store: figures(store, now))

@@ -2,14 +2,13 @@
 
 import hashlib
 import re
-from importlib.resources import files
 
 from aiohttp import web
-from jinja2 import Environment, FunctionLoader
 
 from bot.platforms.web.demo import Demo
 from bot.platforms.web.language import COOKIE, language_of
 from bot.platforms.web.routes import Caller, WebRoute, get
+from bot.platforms.web.templates import FOLDER, TEMPLATES
 from bot.rendering import texts_for
 from bot.settings import Settings
 from bot.texts import LANGUAGES
@@ -37,10 +36,9 @@ class Page:
     """
 
     def __init__(self, settings: Settings, demo: Demo | None) -> None:
-        self._folder = files("bot.platforms.web") / "page"
         self.statics = {
             entry.name: entry.read_bytes()
-            for entry in self._folder.iterdir()
+            for entry in FOLDER.iterdir()
             if entry.name.rpartition(".")[2] in _TYPES
         }
         digest = hashlib.sha256(b"".join(self.statics[name] for name in sorted(self.statics)))
@@ -52,14 +50,6 @@ class Page:
         self._written = (self._named("jinja") | set(_COMMANDS)) - self._named("js")
         self.settings = settings
         self.demo = demo
-        self._environment = Environment(
-            autoescape=True,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            loader=FunctionLoader(lambda name: (self._folder / name).read_text("utf-8")),
-        )
-        as_json = {"ensure_ascii": False, "sort_keys": True}  # lighter, and the same each time
-        self._environment.policies["json.dumps_kwargs"] = as_json
         self._rendered: dict[tuple[str, str, bool], tuple[str, str]] = {}
 
     def routes(self) -> list[WebRoute]:
@@ -112,7 +102,7 @@ class Page:
 
     def _named(self, ending: str) -> set[str]:
         """The words that files of one kind name."""
-        wanted = [one for one in self._folder.iterdir() if one.name.endswith(f".{ending}")]
+        wanted = [one for one in FOLDER.iterdir() if one.name.endswith(f".{ending}")]
         return {name for one in wanted for name in _WORD.findall(one.read_text("utf-8"))}
 
     def _scripts(self) -> list[str]:
@@ -129,7 +119,7 @@ class Page:
             for key in (self.demo.accounts if self.demo is not None and not framed else ())
         ]
         words = {name: texts.plain(f"web.{name}") for name in texts.macros("web")}
-        return self._environment.get_template(template).render(
+        return TEMPLATES.get_template(template).render(
             language=texts.language,
             languages=[(key, texts.plain(f"people.language_{key}")) for key in LANGUAGES],
             words=words,

@@ -3,23 +3,26 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.resources import files
+from datetime import datetime
 from typing import Any
 
 from aiohttp import web
-from jinja2 import Environment, FunctionLoader
 from markupsafe import Markup
 
 from bot.clock import Clock
 from bot.data_requests import told
 from bot.documents.notice import parts_of
+from bot.limiting import seconds
 from bot.markup import clean
 from bot.notices import full_notice_arguments
 from bot.platforms.web.bodies import read_form
 from bot.platforms.web.language import language_of
 from bot.platforms.web.routes import Caller, WebRoute, get, post
 from bot.platforms.web.safety import Denied, check_origin, client_address
+from bot.platforms.web.templates import TEMPLATES
+from bot.refusing import Refusals
 from bot.rendering import texts_for
+from bot.routing import PUBLIC_ID
 from bot.settings import Settings
 from bot.texts import LANGUAGES, Texts
 from storage.data_requests import Asked, DataRequest, RequestKind
@@ -51,6 +54,10 @@ class Filled:
             for name, (at_most, needed) in FIELDS.items()
             if len(given[name]) > at_most or (needed and not given[name])
         }
+        if given["report"] and PUBLIC_ID.search(given["report"].upper()) is None:
+            problems.setdefault("report", "page_no_report")
+        if not any(one == "@" or one.isdigit() for one in given["contact"]):
+            problems.setdefault("contact", "page_no_contact")
         if given["kind"] not in tuple(RequestKind):
             problems["kind"] = "page_missing_here"
         if form.get(TRAP):
@@ -76,13 +83,7 @@ class Public:
         self.database = database
         self.clock = clock
         self.style = style
-        folder = files("bot.platforms.web") / "page"
-        self._environment = Environment(
-            autoescape=True,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            loader=FunctionLoader(lambda name: (folder / name).read_text("utf-8")),
-        )
+        self._refused = Refusals()
 
     def routes(self) -> list[WebRoute]:
         return [
@@ -111,10 +112,12 @@ class Public:
         if filled.problems:
             return self._page(request, "request.html.jinja", status=422, filled=filled)
         address = client_address(request, self.settings.trusted_proxies)
-        verdict, asked = await self._kept(filled.asked, address)
-        await asyncio.sleep(verdict.delay)
-        if asked is None:
-            return self._page(request, "request.html.jinja", status=429, filled=filled, often=True)
+        refused, asked = await self._kept(filled.asked, address)
+        if refused is not None:
+            given = {"filled": filled, "often": True}
+            page = self._page(request, "request.html.jinja", status=429, **given)
+            page.headers["Retry-After"] = str(seconds(refused, self.clock.now()))
+            return page
         return self._page(request, "requested.html.jinja", number=asked[0], due=asked[1])
 
     async def _filled(self, request: web.Request) -> Filled:
@@ -123,9 +126,12 @@ class Public:
             raise Denied("not_open", 403)
         return Filled.read(await read_form(request))
 
-    async def _kept(self, asked: Asked, address: str) -> tuple[Verdict, Any]:
-        """Keep a request, unless too many come from there; its number, and when it is due."""
+    async def _kept(self, asked: Asked, address: str) -> tuple[datetime | None, Any]:
+        """Keep a request; its number, and when it is due. Too many come from there: until when."""
         now = self.clock.now()
+        refused = self._refused.until(address, now)
+        if refused is not None:
+            return refused, None
 
         def keep(store: Store) -> tuple[Verdict, Any]:
             verdict = store.rates.count(DATA_REQUESTS, address, now)
@@ -135,7 +141,12 @@ class Public:
             told(store, made, now)
             return verdict, (made.public_id, made.due_at)
 
-        return await self.database.write(keep)
+        verdict, kept = await self.database.write(keep, last=True)
+        await asyncio.sleep(verdict.delay)
+        if verdict.is_taken:
+            return None, kept
+        self._refused.add(address, verdict.until)
+        return verdict.until, None
 
     def _texts(self, request: web.Request) -> Texts:
         return texts_for(language_of(request, self.settings.language), self.settings.zone)
@@ -148,7 +159,7 @@ class Public:
         def say(name: str, **arguments: Any) -> Markup:
             return Markup(texts.markup(name, arguments))  # noqa: S704 (rendered and escaped)
 
-        html = self._environment.get_template(template).render(
+        html = TEMPLATES.get_template(template).render(
             say=say,
             language=texts.language,
             languages=[(key, texts.plain(f"people.language_{key}")) for key in LANGUAGES],

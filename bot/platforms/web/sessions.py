@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 
 from aiohttp import web
 
+from bot import entrances
 from bot.clock import Clock
-from bot.entrances import note_redeemed
+from bot.limiting import seconds
 from bot.messages import Incoming
 from bot.platforms.base import Outcome, Receiver
 from bot.platforms.web.bodies import ID, read_json
@@ -24,9 +25,10 @@ from bot.platforms.web.safety import (
     set_cookie,
 )
 from bot.platforms.web.streams import Streams
+from bot.refusing import Refusals
 from bot.settings import Settings
 from storage.database import Database
-from storage.limits import CODES_HERE, SESSIONS, Verdict
+from storage.limits import CODES_HERE, SESSIONS, Limit, Verdict
 from storage.people import Account
 from storage.sessions import IDLE, Visitor
 from storage.store import Store
@@ -49,7 +51,7 @@ class Wrong:
         """The error to raise, after the wait that is due."""
         await asyncio.sleep(self.verdict.delay)
         if not self.verdict.is_taken:
-            return _too_many(self.verdict, now)
+            return _too_many(self.verdict.until, now)
         return Denied(OVER if self.over else UNKNOWN, 403)
 
 
@@ -76,9 +78,13 @@ class Sessions:
         self.streams = streams
         self.demo = demo
         self._remembered: OrderedDict[str, tuple[datetime, Visitor]] = OrderedDict()
+        self._refused = Refusals()
 
     async def open(self, request: web.Request) -> web.Response:
-        """Open a session: as a newcomer, with a code, or (in the demo) as a persona."""
+        """Open a session: as a newcomer, with a code, or (in the demo) as a persona.
+
+        What comes from an address that is refused already costs no transaction.
+        """
         check_origin(request, self.settings.public_url)
         body = await read_json(request)
         code, persona = body.get("code"), body.get("persona")
@@ -96,7 +102,8 @@ class Sessions:
             once = body.get("id")
             if not isinstance(once, str) or not ID.fullmatch(once):
                 once = secrets.token_hex(16)
-            token, outcome = await self._redeem(request, code, once, guest, address)
+            by_link = body.get("link") is True
+            token, outcome = await self._redeem(request, code, once, guest, address, by_link)
         else:
             token, outcome = await self._newcomer(request, address)
         self._told(outcome)
@@ -122,6 +129,7 @@ class Sessions:
 
     async def _newcomer(self, request: web.Request, address: str) -> tuple[str, Outcome]:
         now = self.clock.now()
+        self._check(SESSIONS, address, now)
 
         def begin(store: Store) -> tuple[Verdict, tuple[str, Outcome] | None]:
             verdict = store.rates.count(SESSIONS, address, now)
@@ -134,19 +142,34 @@ class Sessions:
         verdict, begun = await self.database.write(begin, last=True)
         await asyncio.sleep(verdict.delay)
         if begun is None:
-            raise _too_many(verdict, now)
+            self._refused.add((SESSIONS, address), verdict.until)
+            raise _too_many(verdict.until, now)
         return begun
 
+    def _check(self, limit: Limit, address: str, now: datetime) -> None:
+        """Refuse an address that is known to be over a limit."""
+        until = self._refused.until((limit, address), now)
+        if until is not None:
+            raise _too_many(until, now)
+
     async def _redeem(
-        self, request: web.Request, code: str, once: str, guest: Visitor | None, address: str
+        self,
+        request: web.Request,
+        code: str,
+        once: str,
+        guest: Visitor | None,
+        address: str,
+        by_link: bool,
     ) -> tuple[str, Outcome]:
-        """Redeem an invitation or a return code. Wrong codes are counted, right ones are not.
+        """Redeem an invitation or a return code. Wrong codes are counted, and those for many.
 
         Args:
             once: the request's own id: the same request again is given the same answer.
             guest: whose browser it is, even if their session has closed.
+            by_link: a link brought it, which may be anybody's: then it is no return code.
         """
         now = self.clock.now()
+        self._check(CODES_HERE, address, now)
 
         def redeem(store: Store) -> tuple[str, Outcome] | Wrong:
             verdict = store.rates.peek(CODES_HERE, address, now)
@@ -155,7 +178,7 @@ class Sessions:
             again = _given_before(store, code, once, now)
             admitted = (
                 again
-                or self._returning(store, code, now)
+                or (None if by_link else self._returning(store, code, now))
                 or self._invited(store, request, code, guest, now)
             )
             if admitted is None:
@@ -168,21 +191,29 @@ class Sessions:
             if again is None:
                 store.sessions.remember_redemption(code, once, account.id, signed_in, now)
             said = _said(code, signed_in, store)
+            if said is None:
+                store.rates.count(CODES_HERE, address, now)
             outcome = self._arrival(store, account, now, choice=said, signed_in=signed_in)
             return token, outcome
 
-        redeemed = await self.database.write(redeem)
+        redeemed = await self.database.write(redeem, last=guest is None)
         if isinstance(redeemed, Wrong):
+            if not redeemed.verdict.is_taken:
+                self._refused.add((CODES_HERE, address), redeemed.verdict.until)
             raise await redeemed.told(now)
         self._remembered.clear()
         if guest is not None:
             self.streams.end(guest.chat_id, guest.session_id)
+        _, outcome = redeemed
+        if outcome.chat_id is not None:  # its other sessions may have ended
+            self.streams.end(outcome.chat_id)
         return redeemed
 
     def _returning(self, store: Store, code: str, now: datetime) -> tuple[Account, bool] | None:
         """The account that a return code stands for. It opens none whose person has a role.
 
-        They may have been given it since, on another of their accounts.
+        They may have been given it since, on another of their accounts. Its other sessions end:
+        whoever gave away their own code reads nothing of who typed it.
         """
         account_id = store.sessions.redeem_return_code(code)
         account = None if account_id is None else store.session.get(Account, account_id)
@@ -190,7 +221,10 @@ class Sessions:
             return None
         person = account.person_id
         holds = store.grants.roles_of(person, now) or store.organisations.mandates_of(person, now)
-        return None if holds else (account, False)
+        if holds:
+            return None
+        store.sessions.end_all(account.id)
+        return account, False
 
     def _invited(
         self,
@@ -204,32 +238,40 @@ class Sessions:
 
         It is the guest's own, unless that one holds other roles: an invitation to one role must
         not open another. From then on only an invitation opens it: its return code stops working,
-        and its other sessions end. An invitation to no role opens a new one, but to who is there.
+        and its other sessions end. An invitation to no role opens a new one; who is there goes on
+        as they are, and uses none.
+
+        Raises:
+            Denied: they are banned, or asked for it themselves; it is not used.
         """
-        invitation = store.invitations.redeem(code, now)
+        own = None if guest is None else store.session.get_one(Account, guest.account_id)
+        is_open = guest is not None and guest.is_open(now)
+        signed_in = guest is not None and guest.signed_in and is_open
+        found = store.invitations.waiting(code, now)
+        if found is None:
+            return None
+        if found.role is None and own is not None and is_open:
+            return own, signed_in
+        if found.role and own and store.restrictions.is_banned(own.person_id, now):
+            raise Denied("banned", 403)
+        try:
+            by = None if own is None else own.person_id
+            invitation = entrances.redeem(code, by, store, now)
+        except entrances.OwnInvitation:
+            raise Denied("own_invitation", 403) from None
         if invitation is None:
             return None
         if invitation.role is None:
-            return self._there(store, request, guest, now)
-        own = None if guest is None else store.session.get_one(Account, guest.account_id)
-        signed_in = guest is not None and guest.signed_in and guest.is_open(now)
+            return self._new_account(store, request, now), False
         if own is None or not (
             signed_in or store.invitations.renews(invitation, own.person_id, now)
         ):
             own = self._new_account(store, request, now)
         store.invitations.apply(invitation, own.person_id, now)
-        note_redeemed(store, invitation, own.person_id, PLATFORM, now)
+        entrances.note_redeemed(store, invitation, own.person_id, PLATFORM, now)
         store.sessions.drop_return_code(own.id)
         store.sessions.end_all(own.id)
         return own, True
-
-    def _there(
-        self, store: Store, request: web.Request, guest: Visitor | None, now: datetime
-    ) -> tuple[Account, bool]:
-        """Who is there goes on as they are; else a newcomer."""
-        if guest is not None and guest.is_open(now):
-            return store.session.get_one(Account, guest.account_id), guest.signed_in
-        return self._new_account(store, request, now), False
 
     def _new_account(self, store: Store, request: web.Request, now: datetime) -> Account:
         language = language_of(request, self.settings.language)
@@ -333,10 +375,9 @@ class Sessions:
         response.headers["Clear-Site-Data"] = '"cache"'
 
 
-def _too_many(verdict: Verdict, now: datetime) -> Denied:
+def _too_many(until: datetime, now: datetime) -> Denied:
     """Too many come from one network; when to come back is said."""
-    wait = max(verdict.until - now, timedelta(seconds=1))
-    return Denied("too_many_here", 429, retry_after=int(wait.total_seconds()))
+    return Denied("too_many_here", 429, retry_after=seconds(until, now))
 
 
 def _said(code: str, signed_in: bool, store: Store) -> str | None:

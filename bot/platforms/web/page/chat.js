@@ -158,11 +158,16 @@ async function enter(body) {
 
 const attempts = new Map(); // code → id: given again after a lost answer, it is the same request
 
-// The code of a link stands after #, so that no server on the way keeps it.
+// The code of a link stands after #, so that no server on the way keeps it. It is an invitation's: with the
+// return code of somebody else, what is written next would go into their conversation.
+const INVITATION = /^([2-9B-DF-HJKMNP-RTV-XZ]{4}-){3}[2-9B-DF-HJKMNP-RTV-XZ]{4}$/i;
+let linked = '';
 function codeOfLink() {
   const code = new URLSearchParams(location.hash.slice(1)).get('code');
-  if (code) history.replaceState(null, '', location.pathname + location.search);
-  return code;
+  if (!code) return '';
+  history.replaceState(null, '', location.pathname + location.search);
+  linked = INVITATION.test(code) ? code : '';
+  return linked;
 }
 
 function openCode(code = '') {
@@ -203,7 +208,7 @@ by('code-form').addEventListener('submit', (event) => {
   event.preventDefault();
   const code = by('code').value;
   if (!attempts.has(code)) attempts.set(code, newId());
-  enter({ code, id: attempts.get(code) });
+  enter({ code, id: attempts.get(code), link: code === linked });
 });
 by('code-back').addEventListener('click', closeCode);
 by('code-dialog').addEventListener('click', (event) => { if (event.target === by('code-dialog')) closeCode(); });
