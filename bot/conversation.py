@@ -1,22 +1,23 @@
 """One update of one conversation: the open form, a command, a choice, a number, or free words."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 from bot import routing
 from bot.among import among
 from bot.answering import REPLY
 from bot.attachments import FileKind
+from bot.choosing import awaited, is_number, offered_in, one_of, pointed_at, said_of_last
 from bot.forms import Given, Open
 from bot.forms.buttons import open_form
-from bot.forms.filling import LONGEST_NAME, SHORTEST_PART, Filling
+from bot.forms.filling import Filling
 from bot.markup import beginning, clean
 from bot.messages import Label, Refused, Reply, Request, Said, Words
-from bot.rendering import texts_for, title
+from bot.rendering import texts_for
 from bot.restricting import check_act, check_ban
 from bot.routing import FORMS, form_action
-from bot.texts import LANGUAGES, normalise
-from storage.conversations import UNSENT, Context
+from bot.texts import LANGUAGES
+from storage.conversations import Context
+from storage.limits import RestrictionKind
 from storage.reports import ReportState
 from storage.store import Store
 
@@ -27,6 +28,7 @@ BEGINNING = "people.start"  # which says all that a newcomer has to know
 STRAY = "people.stray_"  # messages about a file that could go with a report
 AT_MOST_KEPT = 10_000  # characters
 AT_MOST_ASKED = 3  # reports that a message is offered to answer
+AT_MOST_MEANT = 2  # words that may be a mistyped command, whatever was said before
 
 
 def converse(request: Request, store: Store) -> list[Reply]:
@@ -54,7 +56,7 @@ def _said(request: Request, store: Store) -> list[Reply]:
     link = routing.link_in(request.text)
     if link is not None:
         return _replies(_follow(link, request, store), request, store)
-    pointed = _pointed_at(request, store)
+    pointed = pointed_at(request, store)
     if pointed is not None:
         return _replies(routing.act(pointed, request, store), request, store)
     name, marked = routing.command_in(request.text)
@@ -154,46 +156,9 @@ def chosen_in(request: Request, store: Store) -> str | None:
     if incoming.choice is not None:
         return incoming.choice
     is_changed = incoming.edits is not None or incoming.withdraws is not None
-    if request.in_group or incoming.joined or is_changed or not _is_number(request.text):
+    if request.in_group or incoming.joined or is_changed or not is_number(request.text):
         return None
-    return _pointed_at(request, store)
-
-
-def _is_number(typed: str) -> bool:
-    return typed.isascii() and typed.isdigit()
-
-
-def _pointed_at(request: Request, store: Store) -> str | None:
-    """The action that a number, or a label, chooses in the message of ours to which it replies.
-
-    Where no form is open, a few words of the label do. What begins a thread under a message of ours
-    replies to that one.
-    """
-    incoming, context, typed = request.incoming, request.context, request.text
-    begins = context.form is None and not context.awaiting
-    replied = incoming.replied or (incoming.under if begins else None)
-    if replied is None or len(typed) > LONGEST_NAME:
-        return None
-    choices = store.deliveries.choices_of(request.context.chat_id, replied)
-    if not _is_number(typed):
-        return _only(_labelled(typed, choices, loosely=request.context.form is None))
-    position = int(typed[:6]) - 1
-    return choices[position][0] if 0 <= position < len(choices) else None
-
-
-def _labelled(typed: str, choices: Sequence[Sequence[str]], *, loosely: bool) -> set[str]:
-    """The actions whose label is what was typed, or loosely has these words in a row."""
-    wanted = normalise(typed)
-    names = [(action, normalise(label)) for action, label in choices]
-    fitting = {action for action, name in names if wanted and name == wanted}
-    if not fitting and loosely and len(wanted) >= SHORTEST_PART:
-        fitting = {action for action, name in names if f" {wanted} " in f" {name} "}
-    return fitting
-
-
-def _only(actions: set[str]) -> str | None:
-    """Nobody guesses which of several was meant."""
-    return next(iter(actions)) if len(actions) == 1 else None
+    return pointed_at(request, store)
 
 
 def problem_with(kind: FileKind, key: str | None) -> str | None:
@@ -255,7 +220,7 @@ def _answer(command: str | None, request: Request, store: Store) -> routing.Answ
             return filling.ask(problem)
         filling.note = problem.words if problem else filling.note
     typed, asked, action = request.text, filling.asked, None
-    if _is_number(typed) and not typed.startswith("0"):
+    if is_number(typed) and not typed.startswith("0"):
         action = _in_between(typed, filling, store) or filling.at(typed)
     action = action or filling.named(typed)
     if action is None and not (asked is not None and asked.free) and not filling.takes(typed):
@@ -272,7 +237,7 @@ def _in_between(digits: str, filling: Filling, store: Store) -> str | None:
     request, position = filling.request, int(digits[:6]) - 1
     replies = [entry for entry in request.context.awaiting if entry[1] == REPLY]
     asked = [action for action, _ in (*filling.offered, *filling.ways)]
-    for _, actions in _offered(replies[-1:], request, store):
+    for _, actions in offered_in(replies[-1:], request, store):
         offered = [action for action, _ in actions]
         if offered != asked and position < len(offered):
             return offered[position]
@@ -288,12 +253,12 @@ def _unasked(request: Request, store: Store) -> routing.Answer:
     named = routing.reference_in(request.text)
     if named is not None:
         return routing.follow(named, request, store)
-    if _is_number(request.text):
+    if is_number(request.text):
         return _numbered(request, store)
     if request.files or request.incoming.problem:
         return _stray_file(request, store)
-    action = _label_of_last(request, store)
-    return routing.act(action, request, store) if action else _stray(request, store)
+    fitting = said_of_last(request, store)
+    return one_of(fitting, request, store) if fitting else _stray(request, store)
 
 
 def _stray_file(request: Request, store: Store) -> routing.Answer:
@@ -308,53 +273,16 @@ def _stray_file(request: Request, store: Store) -> routing.Answer:
     return [Reply(name, **about), _stray(request, store)]
 
 
-def _label_of_last(request: Request, store: Store) -> str | None:
-    """The action whose label was typed as a whole.
-
-    It stands in the messages that await an answer, or in what came unasked shortly before.
-    """
-    if len(request.text) > LONGEST_NAME:
-        return None
-    awaited = [choice for _, actions in _awaiting(request, store) for choice in actions]
-    fitting = _labelled(request.text, awaited, loosely=False)
-    if not fitting:
-        unasked = store.deliveries.offered(request.context.chat_id, unasked=True)
-        choices = [choice for one in unasked for choice in one]
-        fitting = _labelled(request.text, choices, loosely=False)
-    return _only(fitting)
-
-
-def _awaiting(request: Request, store: Store) -> list[tuple[str, list[list[str]]]]:
-    """The messages that a number may answer: how each begins, and what it offers."""
-    return _offered(request.context.awaiting, request, store)
-
-
-def _offered(
-    awaiting: list[Any], request: Request, store: Store
-) -> list[tuple[str, list[list[str]]]]:
-    found = [(said, actions) for message, _, said, actions in awaiting if message[:1] != UNSENT]
-    numbers = [int(message[1:]) for message, *_ in awaiting if message[:1] == UNSENT]
-    chat_id, now = request.context.chat_id, request.now
-    bodies = store.deliveries.standing(chat_id, numbers, now) if numbers else []
-    return [*found, *((title(body), body["choices"]) for body in bodies if body.get("choices"))]
-
-
 def _numbered(request: Request, store: Store) -> routing.Answer:
     """A number typed outside any form answers the only message that awaits one."""
     position = int(request.text[:6]) - 1
-    waiting = _awaiting(request, store)
+    waiting = awaited(request, store)
     if not waiting:
         return _stray(request, store)
     fitting = [(title, actions[position]) for title, actions in waiting if position < len(actions)]
     if position < 0 or not fitting:
         return Reply("people.no_such_number")
-    if len(fitting) == 1:
-        return routing.act(fitting[0][1][0], request, store)
-    choices = [
-        (action, Words("people.number_of", {"title": title, "label": label}))
-        for title, (action, label) in fitting
-    ]
-    return Reply("people.which_message", choices=choices, number=position + 1)
+    return one_of(fitting, request, store)
 
 
 def _stray(request: Request, store: Store) -> Reply:
@@ -363,7 +291,8 @@ def _stray(request: Request, store: Store) -> Reply:
     said, before = clean(request.incoming.text or ""), request.context.kept
     if not said:
         return Reply("people.empty")
-    meant = None if before else routing.nearly(said, request)
+    is_short = len(said.split()) <= AT_MOST_MEANT
+    meant = routing.nearly(said, request) if is_short or not before else None
     if meant is not None:
         return _did_you_mean(meant, request)
     kept = f"{before}\n{said}" if before else said
@@ -390,17 +319,19 @@ def _did_you_mean(command: str, request: Request) -> Reply:
 
 
 def _ways_on(request: Request, store: Store) -> list[tuple[str, Label | str]]:
-    """Answer a question of the secretariat, tell it as a report, or write it to the secretariat."""
+    """Answer a question of the secretariat, tell it as a report, or write it to the secretariat.
+
+    Who is paused may do none of these, but contest that.
+    """
+    menu = ("people.menu", "people.see_menu")
+    if request.context.is_under(RestrictionKind.mute, request.now):
+        return [("data_requests.contest_kept", "data_requests.contest"), menu]
     choices: list[tuple[str, Label | str]] = [
         (f"reports.answer_kept:{report.id}", Words("people.answer_kept", {"report": report}))
         for report in store.reports.written_by(request.person)
         if report.state is ReportState.returned
     ]
-    return [
-        *choices[:AT_MOST_ASKED],
-        *_ways_to_send(request, store),
-        ("people.menu", "people.see_menu"),
-    ]
+    return [*choices[:AT_MOST_ASKED], *_ways_to_send(request, store), menu]
 
 
 def _ways_to_send(request: Request, store: Store) -> list[tuple[str, Label | str]]:

@@ -26,6 +26,7 @@ class Kind(StrEnum):
     national = "national"
     phone = "phone"
     school_id = "school_id"
+    school_class = "school_class"
     school = "school"
     name = "name"
 
@@ -69,6 +70,11 @@ _CALLED = re.compile(
     re.IGNORECASE,
 )
 _SCHOOL_ID = re.compile(r"(?<!\d)\d{7}(?:[A-Za-z]| [A-Z](?![A-Za-z]))")
+# « 5e B », « CM2 A », « la 3ème 4 »: not a level alone.
+_SCHOOL_CLASS = re.compile(
+    r"\b(?:[3-6](?i:e|[èe]me)|CP|CE[12]|CM[12])[ -]?[A-H](?![\w'’])"
+    r"|(?<=\bla )[3-6](?i:e|[èe]me) \d(?![\d,.%])(?!\w)"
+)
 _BANK = re.compile(
     r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?(?![a-z])"
 )
@@ -84,7 +90,7 @@ _SCHOOL = re.compile(
     r"internat|erea|segpa)"
     r"(?: (?i:primaire|[ée]l[ée]mentaire|maternelle|publique?|priv[ée]e?|professionnel|"
     r"g[ée]n[ée]ral|technologique|polyvalent|agricole)){0,3}"
-    rf" (?:(?:de|du|des|la|le|les) |de la |d['’])?{_LINKED}"
+    rf" (?P<piece>(?:(?:de|du|des|la|le|les) |de la |d['’])?{_LINKED})"
 )
 _TITLED = re.compile(
     r"\b(?i:mmes?|mlles?|mrs?|mm|m\.|dr|pr|prof|madame|monsieur|mademoiselle|ma[îi]tre(?:sse)?|"
@@ -196,6 +202,11 @@ def _names(text: str) -> Spans:
                 yield found.span()
 
 
+def _schools(text: str) -> Spans:
+    """What a school is called, after what it is: « au collège [nom d'école] »."""
+    return (found.span("piece") for found in _SCHOOL.finditer(text))
+
+
 def _spans(rule: "re.Pattern[str]") -> Callable[[str], Spans]:
     return lambda text: (found.span() for found in rule.finditer(text))
 
@@ -208,6 +219,7 @@ _SPANS: dict[Kind, Callable[[str], Spans]] = {
     Kind.national: _spans(_NATIONAL),
     Kind.phone: _phones,
     Kind.school_id: _spans(_SCHOOL_ID),
-    Kind.school: _spans(_SCHOOL),
+    Kind.school_class: _spans(_SCHOOL_CLASS),
+    Kind.school: _schools,
     Kind.name: _names,
 }

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from bot.codes import code_in, linking_in, only_code
+from bot.codes import code_in, linking_in, linking_within, only_code
 from bot.forms import Form, Open
 from bot.messages import LONGEST_ACTION, Refused, Reply, Request
 from bot.restricting import check_act, check_ban, check_command
@@ -265,13 +265,16 @@ def reference_in(text: str) -> str | None:
     """The link to what a text names, where nothing was asked.
 
     That is a report's public number, if it is one and nothing else; or the code of an invitation
-    that stands in it.
+    or of a linking that stands in it.
     """
     named = PUBLIC_ID.fullmatch(text.strip().upper())
     if named is not None:
         return f"report-{named[0]}"
     code = code_in(text)
-    return f"invitation-{code}" if code is not None else None
+    if code is not None:
+        return f"invitation-{code}"
+    linking = linking_within(text)
+    return f"link-{linking}" if linking is not None else None
 
 
 def follow(link: str, request: Request, store: Store) -> Answer:

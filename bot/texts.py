@@ -86,7 +86,7 @@ class Texts:
             return escape(label.text)
         return Markup(self.markup(label.name, label.arguments))  # noqa: S704 (rendered and escaped)
 
-    def _say_message(self, name: str, **arguments: Any) -> Markup:
+    def _say_message(self, name: str, /, **arguments: Any) -> Markup:
         return self.say(Words(name, arguments))
 
     def label(self, label: Label) -> str:
@@ -106,6 +106,16 @@ class Texts:
             with suppress(KeyError):
                 named += self.plain(f"{label.name}_words").split("|")
         return [normalise(one) for one in named]
+
+    def names_of(self, noun: str, label: str) -> list[str]:
+        """As `names`, of a label of a noun's that was worded before and takes no arguments."""
+        with suppress(FileNotFoundError):  # there are no words of that noun
+            macros = self._environment.get_template(noun).module
+            for name in self.macros(noun):
+                plain = hasattr(macros, f"{name}_words") and not getattr(macros, name).arguments
+                if plain and self.label(Words(f"{noun}.{name}")) == label:
+                    return self.names(Words(f"{noun}.{name}"))
+        return []
 
     def moment(self, at: datetime) -> str:
         """« jeudi 14 janvier 2027 à 18 h (heure de Paris) »."""

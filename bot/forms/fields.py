@@ -62,19 +62,26 @@ class Field:
     Args:
         name: the answer's name; a form that changed resumes by it.
         optional: asked only on request, and can be skipped.
+        skippable: asked as the others are, and can be skipped.
         once: never asked again of the same person, who is told so.
         when: whether it is asked at all, given the answers before it.
     """
 
     name: str
     optional: bool = field(default=False, kw_only=True)
+    skippable: bool = field(default=False, kw_only=True)
     once: bool = field(default=False, kw_only=True)
     when: Callable[[Answers], bool] | None = field(default=None, kw_only=True)
 
     free: ClassVar[bool] = False  # any words are an answer, even those of a command
     fixed: ClassVar[bool] = False  # known from the beginning: shown in the review, never asked
+    counted: ClassVar[bool] = True  # among the questions of which the number is told
     by_label: ClassVar[bool] = False  # a few words of a label choose it
     clear: ClassVar[str] = "forms.clear"  # the label for taking the answer back
+
+    @property
+    def can_be_skipped(self) -> bool:
+        return self.optional or self.skippable
 
     @property
     def values(self) -> tuple[str, ...]:
@@ -338,22 +345,30 @@ class Moment(Field):
     """A date and an hour in the future, typed as people do, kept in UTC.
 
     Working days some `offered` days ahead are offered too, at `hour` o'clock.
+
+    Args:
+        past: the message for one that is not in the future.
     """
 
     at_most: timedelta = timedelta(days=366)
     hour: int = 18
     offered: tuple[int, ...] = (2, 7, 14)
+    past: str = "forms.past"
 
-    def read(self, given: Given) -> str:
+    def moment(self, given: Given) -> datetime:
+        """The moment that was typed, or chosen."""
         try:
             typed = given.value or _typed(given)
-            moment = read_moment(typed, given.zone, given.now, self.hour)
+            return read_moment(typed, given.zone, given.now, self.hour)
         except NotUnderstood:
             raise Problem("forms.no_date") from None
         except NoSuchMoment as none:
             raise Problem("forms.no_such_moment", why=none.why) from None
+
+    def read(self, given: Given) -> str:
+        moment = self.moment(given)
         if moment <= given.now:
-            raise Problem("forms.past")
+            raise Problem(self.past)
         if moment > given.now + self.at_most:
             raise Problem("forms.too_far")
         return moment.isoformat()

@@ -83,11 +83,11 @@ class Filling:
         ]
         if has_answer and not isinstance(asked, Photos):
             choices.append((self._action("keep", asked.name), Words("forms.keep")))
-        if has_answer and asked.optional:
+        if has_answer and asked.can_be_skipped:
             choices.append((self._action("clear", asked.name), Words(asked.clear)))
         elif self.state.editing and not has_answer:
             choices.append((self._action("keep", asked.name), Words("forms.leave_empty")))
-        elif asked.optional and not asked.begun(given):
+        elif asked.can_be_skipped and not asked.begun(given):
             choices.append((self._action("skip", asked.name), Words("forms.skip")))
         return choices
 
@@ -400,6 +400,7 @@ class Filling:
             progress=self.form.progress(state),
             can_go_back=self._can_go_back and not self.request.buttons_stay,
             is_first=self._is_first or self.request.buttons_stay,
+            shows=self.form.shows(self.key.partition(".")[2]),
         )
 
     def _take_numbers(self) -> None:
@@ -439,7 +440,8 @@ class Filling:
     def _question(self) -> Label:
         noun, asked = self.form.noun, self.asked
         if self.state.step == REVIEW:
-            last = Words(f"{noun}.{self.form.name}_review")
+            given = self.form.review(self.state.answers)
+            last = Words(f"{noun}.{self.form.name}_review", given)
             return Words("forms.review", {"lines": self._lines(), "last": last})
         if asked is None:
             return Words("forms.edit")

@@ -62,6 +62,8 @@ class Form:
         halt: the name of a message if these answers end the form, and all that the person wrote
             is erased.
         reviewed: whether answers are shown again before they are sent.
+        review: the arguments of the words that end the review, from the answers.
+        shows: the subject that its questions show, from what it is about; see `Reply`.
         send: the name of the label that sends them.
     """
 
@@ -73,6 +75,8 @@ class Form:
     begin: Callable[..., dict[str, Any]] | None = None
     halt: Callable[[Answers], str | None] = lambda _: None
     reviewed: bool = True
+    review: Callable[[Answers], Mapping[str, Any]] = lambda _: {}
+    shows: Callable[[str], str | None] = lambda _: None
     send: str = "forms.send"
 
     def field(self, name: str) -> Field | None:
@@ -120,15 +124,18 @@ class Form:
         return next(asked).name
 
     def progress(self, state: State) -> tuple[int, int] | None:
-        """Which required question is asked, and out of how many; None when that says nothing."""
+        """Which required question is asked, and out of how many.
+
+        None when that says nothing, or when an answer could make them more.
+        """
         asked = self.field(state.step)
-        if asked is None or asked.optional or state.editing:
+        if asked is None or asked.optional or not asked.counted or state.editing:
             return None
-        required = [
-            one.name
-            for one in self.fields
-            if not (one.optional or one.fixed) and one.applies(state.answers)
-        ]
+        counted = [one for one in self.fields if one.counted and not (one.optional or one.fixed)]
+        later = counted[counted.index(asked) :] if asked in counted else []
+        if not all(one.applies(state.answers) for one in later):
+            return None
+        required = [one.name for one in counted if one.applies(state.answers)]
         done = sum(name in state.trail for name in required if name != state.step)
         left = sum(name not in state.answers for name in required if name != state.step)
         return (done + 1, done + 1 + left) if done + left else None
@@ -243,7 +250,7 @@ class Form:
 
     def _optional(self, state: State) -> Field:
         asked = self.field(state.step)
-        if asked is None or not asked.optional:
+        if asked is None or not asked.can_be_skipped:
             raise Problem("forms.cannot_skip")
         return asked
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from bot.forms.fields import Answers, Choose, Given, Problem, Redo
 from bot.masking import Piece, find, mask
@@ -21,6 +21,8 @@ class Masking(Choose):
     Args:
         texts: the names of these questions.
     """
+
+    counted: ClassVar[bool] = False
 
     among: tuple[str, ...] = field(default=(MASK, KEEP, REWRITE))
     texts: tuple[str, ...] = ()

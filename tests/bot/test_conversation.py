@@ -142,6 +142,13 @@ async def test_a_mistyped_command_is_guessed(
     assert then in answer.text + " ".join(answer.labels)
 
 
+async def test_a_mistyped_command_is_guessed_whatever_was_kept(stage: Stage) -> None:
+    parent = await stage.newcomer()
+    await parent.say(FIRST)
+    assert "Vouliez-vous dire « données » ?" in await parent.say("donnée")
+    assert f"J'ai gardé votre message : « {FIRST}" in await parent.say("et la donnée se perd")
+
+
 async def test_nobody_is_told_of_commands_they_may_not_use(stage: Stage) -> None:
     assert "J'ai gardé votre message" in await (await stage.newcomer()).say("modèrer les")
     assert "Vouliez-vous dire" in await (await stage.invited(Role.secretariat)).say("modérerr")
@@ -150,8 +157,8 @@ async def test_nobody_is_told_of_commands_they_may_not_use(stage: Stage) -> None
 @pytest.mark.parametrize(
     ("typed", "answer"),
     [
-        ("effacer", "Pour voir ou effacer vos données"),
-        ("supprimer mon compte", "Pour voir ou effacer vos données"),
+        ("effacer", "Rien n'est publié sans votre accord."),
+        ("supprimer mon compte", "Le secrétariat du comité lit vos messages."),
         ("langue", "Choisissez votre langue"),
         ("English", "Choisissez votre langue"),
         ("code", "un autre réglage"),

@@ -32,6 +32,7 @@ from bot.routing import FORMS, LONGEST_ID, form, form_action
 from bot.texts import LANGUAGES
 from handlers.groups.members import OwnName
 from handlers.reports import report_form
+from handlers.reviews import ReportNumber
 
 NOW = datetime(2027, 1, 11, tzinfo=UTC)
 PARIS = ZoneInfo("Europe/Paris")
@@ -216,6 +217,19 @@ def test_the_questions_are_counted() -> None:
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
+def test_no_number_of_questions_is_told_that_could_grow() -> None:
+    asked = FORMS["invite"].start({})
+    assert FORMS["invite"].progress(asked) is None, "what is asked next depends on the answer"
+    state, told = report_form.start({"profile": "parent", "academie": "28"}), set()
+    state = report_form.advance(state, Given(text=f"{'Le réseau tombe. ' * 20}ada@example.org"))
+    while state.step not in ("masking", REVIEW):
+        told.add(report_form.progress(state))
+        state = answered(state)
+    assert state.step == "masking"
+    assert told == {(2, 4), (3, 4), (4, 4)}
+    assert report_form.progress(state) is None
+
+
 # Every field of every form
 
 
@@ -240,6 +254,8 @@ def expected(one: Field, typed: str) -> set[str] | None:
     match one:
         case OwnName() if text and len(text) <= one.at_most:
             return {"taken" if text.replace(" ", "").isalpha() else "groups.plain_name"}
+        case ReportNumber():
+            return None
         case LongText() | ShortText():
             too_long = len(text) > one.at_most
             return {"forms.too_long" if too_long else "taken" if text else "forms.empty"}
