@@ -7,7 +7,7 @@ link before.
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -46,13 +46,13 @@ class Filter:
     Attributes:
         noun: what acts begin with.
         actor_id: who acted.
-        about: what was acted on.
+        about: what was acted on, one of these.
         since: not before that moment.
     """
 
     noun: str | None = None
     actor_id: int | None = None
-    about: str | None = None
+    about: Sequence[str] | None = None
     since: datetime | None = None
 
     def fits(self) -> list[ColumnElement[bool]]:
@@ -62,7 +62,7 @@ class Filter:
         if self.actor_id is not None:
             wanted.append(AuditEntry.actor_id == self.actor_id)
         if self.about is not None:
-            wanted.append(AuditEntry.about == self.about)
+            wanted.append(AuditEntry.about.in_(self.about))
         if self.since is not None:
             wanted.append(AuditEntry.at >= self.since)
         return wanted
@@ -114,10 +114,13 @@ class Audit(Chain):
             found = found.where(AuditEntry.id < before)
         return list(self.session.scalars(found.order_by(AuditEntry.id.desc()).limit(at_most)))
 
-    def details_of(self, entries: Iterable[AuditEntry]) -> dict[int, dict[str, Any]]:
-        """What else there is to say of some acts, by the entry's id."""
-        wanted = select(AuditDetails).where(AuditDetails.entry_id.in_([one.id for one in entries]))
-        return {one.entry_id: one.details for one in self.session.scalars(wanted)}
+    def get(self, entry_id: int) -> AuditEntry | None:
+        return self.session.get(AuditEntry, entry_id)
+
+    def details_of(self, entry: AuditEntry) -> dict[str, Any] | None:
+        """What else there is to say of an act; None: nothing, or it was erased."""
+        found = self.session.get(AuditDetails, entry.id)
+        return found.details if found is not None else None
 
     def actors(self, wanted: Filter, at_most: int) -> list[int]:
         """Who acted last, each once."""
@@ -128,6 +131,24 @@ class Audit(Chain):
             .order_by(func.max(AuditEntry.id).desc())
         )
         return [one for one in self.session.scalars(acted.limit(at_most)) if one is not None]
+
+    def concerned(self, at_most: int) -> list[int]:
+        """To whom something was done last, each once."""
+        done = (
+            select(AuditEntry.about)
+            .where(AuditEntry.about.startswith("person:"))
+            .group_by(AuditEntry.about)
+            .order_by(func.max(AuditEntry.id).desc())
+        )
+        found = self.session.scalars(done.limit(at_most))
+        return [int(about.partition(":")[2]) for about in found]
+
+    def done_to(self, act: str, person_id: int) -> list[int]:
+        """The ids of what a person did an act to."""
+        acted = select(AuditEntry.about).where(
+            AuditEntry.act == act, AuditEntry.actor_id == person_id
+        )
+        return [int(about.partition(":")[2]) for about in self.session.scalars(acted)]
 
     def forget_person(self, person_id: int) -> None:
         """Erase the details of what a person did, and of what was done to them."""

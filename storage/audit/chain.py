@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from cryptography.exceptions import InvalidTag
 from sqlalchemy import LargeBinary, func, or_, select, type_coerce, update
@@ -14,6 +14,7 @@ from storage.keys import KeyRefused
 
 LINK = 500  # entries in a link at most
 START = bytes(32)  # what the first link follows
+SECOND = b"2"  # begins what is hashed, in the second form of a link
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,8 @@ class Chain:
         newest = select(AuditBatch).order_by(AuditBatch.number.desc()).limit(1)
         last = self.session.scalars(newest).first()
         number, follows = (last.number + 1, last.hash) if last is not None else (1, START)
-        link = AuditBatch(
-            number=number, made_at=now, entries=len(waiting), hash=_linked(follows, waiting)
-        )
+        link = AuditBatch(number=number, made_at=now, entries=len(waiting))
+        link.hash = _linked(link, follows, waiting)
         self.session.add(link)
         chained = update(AuditEntry).where(AuditEntry.id.in_([one.id for one in waiting]))
         self.session.execute(chained.values(batch=number))
@@ -91,8 +91,8 @@ class Chain:
             its = self._entries_of(link)
             if link.number != (heads[-1].number if heads else 0) + 1:
                 problems.append(f"link {link.number}: the one before it is gone")
-            elif link.hash != _linked(follows, its):
-                problems.append(f"link {link.number}: its acts are not those it was made of")
+            elif link.hash not in (_linked(link, follows, its), _linked_before(follows, its)):
+                problems.append(f"link {link.number}: its acts, or its moment, were changed")
             heads.append(Head(link.number, link.hash.hex()))
             follows = link.hash
             entries += len(its)
@@ -139,9 +139,19 @@ class Chain:
             return None
 
 
-def _linked(follows: bytes, entries: Iterable[AuditEntry]) -> bytes:
-    """The hash of a link: of what it follows, and of each of its entries."""
-    made = hashlib.sha256(follows)
+def _linked(link: AuditBatch, follows: bytes, entries: Iterable[AuditEntry]) -> bytes:
+    """The hash of a link: of what it follows, of itself, and of each of its entries."""
+    own = written([link.number, link.made_at.astimezone(UTC).isoformat(), link.entries])
+    return _hashed(SECOND + follows + own, entries)
+
+
+def _linked_before(follows: bytes, entries: Iterable[AuditEntry]) -> bytes:
+    """As the first links were made, which did not cover when that was."""
+    return _hashed(follows, entries)
+
+
+def _hashed(begins: bytes, entries: Iterable[AuditEntry]) -> bytes:
+    made = hashlib.sha256(begins)
     for entry in entries:
         kept = entry.commitment.hex() if entry.commitment is not None else None
         at = entry.at.isoformat()

@@ -48,7 +48,7 @@ def test_a_log_that_does_not(log: Database, preau: Preau) -> None:
     said = preau("verify", SECRET_KEY=SECRET)
     assert said.code == 1
     assert said.err == (
-        "preau: the audit log does not hold: link 1: its acts are not those it was made of\n"
+        "preau: the audit log does not hold: link 1: its acts, or its moment, were changed\n"
     )
     log.close()
 

@@ -2,11 +2,14 @@
 
 import ast
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 from bot.texts import SOURCE
 from handlers.audit import NOUNS
+from storage.audit import BY_CLOCK
 from storage.grants import Role
+from storage.store import Store
 from tests.journeys.test_threads import answered, opened, written
 from tests.people import report
 from tests.stage import Stage
@@ -64,6 +67,27 @@ async def test_it_goes_on_with_older_acts(stage: Stage) -> None:
     assert "(n° 2)" in older
     assert "(n° 3)" not in older
     assert "Voir plus ancien" not in older.labels
+
+
+async def test_what_else_there_is_to_say_is_shown_until_it_is_erased(stage: Stage) -> None:
+    secretary, now = await stage.invited(Role.secretariat), stage.clock.now()
+    why = {"reason": "Un réseau est coupé", "asked_by": 1}
+    swept = {"drafts": {"drafts": 2, "files": 1}}
+
+    def note(store: Store) -> None:
+        store.audit.add("broadcasts.urgent", now, via="web", by=1, details=why)
+        store.audit.add("privacy.swept", now, via=BY_CLOCK, details=swept)
+
+    await stage.db.write(note)
+    await secretary.say("journal")
+    shown = await secretary.press("Détails : diffusion urgente")
+    assert "Raison : Un réseau est coupé." in shown
+    assert "Demandé par : vous." in shown
+    await secretary.say("journal")
+    assert "Un brouillon : 3." in await secretary.press("Détails : données périmées")
+    await stage.db.write(lambda store: store.audit.forget_details(now + timedelta(seconds=1)))
+    await secretary.say("journal")
+    assert "sont effacés" in await secretary.press("Détails : diffusion urgente")
 
 
 async def test_it_is_found_in_the_help(stage: Stage) -> None:

@@ -15,6 +15,9 @@ from tests.conftest import NOW
 
 Harm = Callable[[Store], object]
 
+# Of three acts of `noted`, as links were made at first.
+FIRST_FORM = bytes.fromhex("bd2a23f4feda3c15c810d709bf297224080f4cb617ead6afc0fab2aaa45731eb")
+
 
 def noted(store: Store, count: int = 3) -> None:
     for one in range(count):
@@ -101,6 +104,12 @@ HARMS: dict[str, Harm] = {
     "a link changed": lambda store: store.session.execute(
         update(AuditBatch).where(AuditBatch.number == 1).values(hash=bytes(32))
     ),
+    "when a link was made": lambda store: store.session.execute(
+        update(AuditBatch).where(AuditBatch.number == 1).values(made_at=NOW - timedelta(days=1))
+    ),
+    "how many a link has": lambda store: store.session.execute(
+        update(AuditBatch).where(AuditBatch.number == 3).values(entries=2)
+    ),
     "other details": lambda store: store.session.execute(
         update(AuditDetails).values(details={"why": "un autre"})
     ),
@@ -115,6 +124,27 @@ def test_what_was_changed_is_found(db: Database, harm: str) -> None:
     chained(db)
     db.write_now(HARMS[harm])
     assert verified(db).problems != []
+
+
+def test_a_link_of_the_first_form_still_holds(db: Database) -> None:
+    """It covered its acts, but not when it was made."""
+
+    def make(store: Store) -> None:
+        noted(store)
+        store.session.flush()
+        store.audit.chain(NOW)
+        store.session.flush()
+        store.session.execute(update(AuditBatch).values(hash=FIRST_FORM))
+        noted(store)
+        store.session.flush()
+        store.session.expire_all()
+        store.audit.chain(NOW)
+
+    db.write_now(make)
+    found = verified(db)
+    assert (found.problems, len(found.heads)) == ([], 2)
+    db.write_now(change(about="poll:9"))
+    assert len(verified(db).problems) == 2
 
 
 @pytest.mark.parametrize("length", [0, 2, 16])
@@ -177,7 +207,7 @@ def test_acts_are_filtered(db: Database) -> None:
     assert acts(Filter(noun="polls")) == [f"polls.opened poll:{one}" for one in (2, 1, 0)]
     assert acts(Filter(noun="poll")) == []
     assert acts(Filter(actor_id=8)) == ["limits.banned person:9", "members.role_ended person:7"]
-    assert acts(Filter(about="person:9")) == ["limits.banned person:9"]
+    assert acts(Filter(about=["person:9"])) == ["limits.banned person:9"]
     assert acts(Filter(since=NOW + timedelta(seconds=1))) == []
     assert db.read_now(lambda store: store.audit.actors(Filter(), 9)) == [8, 7]
 
