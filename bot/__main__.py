@@ -236,6 +236,8 @@ def demo(
     log_to_stderr(logging.WARNING)
     folder = Path(os.environ.get("PREAU_DEMO_DIR") or DEMO_DIR)
     base = load()
+    host = "0.0.0.0" if lan else base.web_host  # noqa: S104 (asked for, behind a key)
+    port = base.web_port if port is None else port
     settings = load(
         database_url=f"sqlite:///{folder / DATABASE}",
         secret_key=None,
@@ -244,10 +246,10 @@ def demo(
         data_dir=folder,
         controller="Démonstration",
         dpo_contact="demonstration@example.org",
-        web_host="0.0.0.0" if lan else base.web_host,  # noqa: S104 (asked for, behind a key)
-        web_port=base.web_port if port is None else port,
+        web_host=host,
+        web_port=port,
         web_chat=True,
-        public_url=None,
+        public_url=on_network(host, port) if port else None,
         telegram=telegram is not None,  # never the bot that `run` serves
         telegram_token="1:demo",  # noqa: S106 (of a server for tests)
         telegram_webhook_url=None,

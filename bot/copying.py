@@ -75,7 +75,7 @@ def summary(store: Store, person: Person, now: datetime) -> dict[str, Any]:
         "roles": [Words(f"people.role_{role}") for role in sorted(store.roles_of(person.id, now))],
         "organisations": [known.get(mandate.organisation_id, "") for mandate in mandates],
         "requests": store.data_requests.of_person(person.id),
-        "handovers": len(store.handovers.in_force(person.id, now)),
+        "handovers": len(store.handovers.unfinished(person.id, now)),
         "restriction": known_of(person.id, store, now),
     }
 

@@ -301,7 +301,7 @@ class Dispatcher:
         chat = store.people.chat(incoming.platform, incoming.chat, ChatKind.group)
         if chat.state is not ChatState.active:
             store.people.mark_chat(chat.id, ChatState.active)
-        burnt = burn_codes(incoming.text or "", store, self.clock.now())
+        burnt = burn_codes(incoming.text or "", incoming.platform, store, self.clock.now())
         reply = burnt if burnt is not None or incoming.overheard else hello()
         return self.answering.to_strangers(reply, incoming, chat.id, updates)
 

@@ -4,6 +4,7 @@ Both are made of what the program declares: its tables and encrypted columns, th
 retention, and the settings. What it cannot know is left to be filled in.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +23,8 @@ from bot.texts import SOURCE, Texts
 from storage.base import Base
 
 REGISTER, NOTICE = "registre.md", "notice.md"
+_SIGNS = re.compile(r"[\\`*_\[\]<>|~#&]")  # of Markdown, anywhere in a line
+_BEGINS = re.compile(r"^(\d*)([-+.)])")  # at its beginning
 
 
 def documents(
@@ -29,6 +32,10 @@ def documents(
 ) -> None:
     """Write the register entry (GDPR, article 30) and the notice (article 13), in French."""
     settings = load()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Failed(f"{error.strerror}: {folder}") from None
     for name, text in ((REGISTER, register(settings)), (NOTICE, notice(settings))):
         try:
             (folder / name).write_text(text, "utf-8")
@@ -40,7 +47,9 @@ def documents(
 def notice(settings: Settings) -> str:
     """The notice, as Markdown."""
     texts = texts_for(SOURCE, settings.zone)
-    markup = texts.markup("privacy.notice", full_notice_arguments(settings))
+    given = full_notice_arguments(settings)
+    given |= {name: _escaped(given[name]) for name in ("controller", "contact", "page")}
+    markup = texts.markup("privacy.notice", given)
     lines = [f"# {texts.plain('privacy.page_title')}"]
     for part in parts_of(markup):
         lines += ["", f"## {as_plain(part.title)}", ""]
@@ -56,7 +65,7 @@ def register(settings: Settings) -> str:
         return texts.plain(f"documents.{name}", given)
 
     lines = [f"# {say('title')}", "", say("made_by"), ""]
-    given = {"controller": settings.controller, "contact": settings.dpo_contact}
+    given = {"controller": _escaped(settings.controller), "contact": _escaped(settings.dpo_contact)}
     for name in ("who", "purposes", "basis", "people", "recipients"):
         lines += [f"## {say(f'{name}_title')}", "", say(name, **given if name == "who" else {}), ""]
     lines += [f"## {say('transfers_title')}", ""]
@@ -73,6 +82,13 @@ def register(settings: Settings) -> str:
 
 
 SECURITY = ("encryption", "hashes", "roles", "log", "erasures", "copies", "files")
+
+
+def _escaped(setting: str | None) -> str | None:
+    """What an operator wrote, as Markdown that says just that, on one line."""
+    if setting is None:
+        return None
+    return _BEGINS.sub(r"\1\\\2", _SIGNS.sub(r"\\\g<0>", " ".join(setting.split())))
 
 
 def _category(name: str, say: Any) -> str:

@@ -40,12 +40,14 @@ def restore(
     settings = load()
     secrets = settings.secrets()
     began = time.monotonic()
-    with _refusals(file), Backup(file) as backup, _alone(settings):
+    with _refusals(file), Backup(file) as backup:
         check_empty(settings.database_url)
         backup.check()
         keyring = Keyring.open(secrets, backup.keys())
         listed = {} if without_erasures else _listed(settings, erasures, backup)
-        replayed = _restored(settings, backup, keyring, listed)
+        with _alone(settings):  # which leaves a file: nothing that was refused does
+            check_empty(settings.database_url)
+            replayed = _restored(settings, backup, keyring, listed)
         manifest = backup.manifest
     seconds = time.monotonic() - began
     if as_json:

@@ -58,7 +58,7 @@ def check_ban(request: Request, store: Store) -> None:
 
 
 def check_gives(request: Request, store: Store) -> None:
-    """Refuse who may send nothing for a while: no report, no letter, no request to a group."""
+    """Refuse who may send nothing for a while: nothing that others would read."""
     if request.context.is_under(RestrictionKind.mute, request.now):
         raise _restricted("limits.is_muted", request, store)
 
@@ -86,5 +86,8 @@ def _restricted(name: str, request: Request, store: Store) -> Refused:
         reason=worded_reason(restriction.reason) if restriction is not None else None,
         until=context.restricted_until,
         contact=request.settings.dpo_contact,
-        choices=[("people.do:privacy", "people.do_privacy")],
+        choices=[
+            ("data_requests.contest", "data_requests.contest"),
+            ("people.do:privacy", "people.do_privacy"),
+        ],
     )

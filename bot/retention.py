@@ -119,7 +119,7 @@ RULES: tuple[Rule, ...] = (
     Rule("drafts", MONTH, lambda store, before, _: store.conversations.forget_drafts(before)),
     Rule("kept", MONTH, lambda store, before, _: store.conversations.forget_said(before)),
     Rule("counted", MONTH, lambda store, before, _: store.counted.forget(before), True),
-    Rule("composed", MONTH, lambda store, before, _: store.broadcasts.forget_composed(before)),
+    Rule("composed", MONTH, lambda store, before, now: store.forget_composed(before, now)),
     Rule("conversations", IDLE, lambda store, before, _: store.deliveries.forget_old(before)),
     Rule("rooms", timedelta(0), lambda store, _before, _now: store.rooms.forget_lost(), True),
     Rule("withdrawn", MONTH, lambda store, before, _: store.reports.forget_withdrawn(before)),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bot.addresses import where_roles_count
 from bot.messages import Refused, Request
-from storage.grants import Role
+from storage.grants import RUNNING, Role
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,6 @@ appointer = Right(
 )
 
 
-# The secretariat's own roles: only an administrator gives them, and takes them from somebody else.
-BY_ADMINISTRATORS = (Role.secretariat, Role.administrator)
-
-
 def may_give(roles: frozenset[Role], role: Role) -> bool:
     """Whether who holds some roles may give one, or take it from somebody."""
-    return Role.administrator in roles or (
-        Role.secretariat in roles and role not in BY_ADMINISTRATORS
-    )
+    return Role.administrator in roles or (Role.secretariat in roles and role not in RUNNING)

@@ -215,7 +215,7 @@ class Settings(BaseSettings):
         default_factory=list,
         description=(
             "what a second person agrees to first: roles (given, or ended), erasure (of somebody "
-            "else); export and urgent apply once such acts exist; empty: nothing"
+            "else), urgent (broadcasts), export (tables, in chat); empty: nothing"
         ),
     )
     telegram: bool = Field(True, description="whether Telegram is served, if its token is there")

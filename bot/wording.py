@@ -29,6 +29,11 @@ def person_name(person: Person) -> Label:
     return Words(f"people.profile_{person.profile or Profile.other}")
 
 
+def numbered(person: Person) -> Label:
+    """As `person_name`, with the number by which the audit log says them: a name is one's own."""
+    return Words("audit.person", {"name": person_name(person), "number": person.id})
+
+
 @dataclass(frozen=True)
 class Subject:
     """A poll and the text it is on, as messages and pictures say them."""

@@ -5,6 +5,7 @@ from handlers import (
     audit,
     broadcasts,
     data_requests,
+    exports,
     groups,
     handovers,
     invitations,
@@ -21,6 +22,7 @@ from handlers import (
     reports,
     reviews,
     threads,
+    withdrawing,
 )
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "audit",
     "broadcasts",
     "data_requests",
+    "exports",
     "groups",
     "handovers",
     "invitations",
@@ -44,4 +47,5 @@ __all__ = [
     "reports",
     "reviews",
     "threads",
+    "withdrawing",
 ]

@@ -1,32 +1,40 @@
 """Agreeing, as the second person, to what somebody else asked for, or declining it."""
 
+from datetime import datetime
+
 from sqlalchemy import literal, select
 
-from bot.approving import ACTS, AGREE, Act
+from bot.approving import ACTS, SHOWS, Act, by_either, named
 from bot.messages import Label, Refused, Reply, Request
 from bot.rights import appointer
 from bot.routing import Recipient, choice, notice, number
-from bot.wording import person_name
+from bot.wording import numbered
 from handlers.people import do
 from storage.approvals import Approval, ApprovalState
 from storage.store import Store
 
 Choices = list[tuple[str, Label | str]]
 
+ACCEPT, DECLINE = ("accept", "accept"), ("decline", "decline")
+
 
 @notice("approvals.asked")
 def asked(recipient: Recipient, store: Store, approval: int) -> Reply | None:
     found = store.approvals.get(approval)
-    if found is None or not found.waits(recipient.now):
+    if found is None or found.act not in ACTS or not found.waits(recipient.now):
         return None
-    asker = store.people.get(found.asked_by)
+    if ACTS[found.act].shown is not None:
+        return _asked(found, ("see", "read"), recipient.now, store)
+    return _asked(found, ACCEPT, recipient.now, store)
+
+
+def _asked(found: Approval, first: tuple[str, str], now: datetime, store: Store) -> Reply:
     choices: Choices = [
-        (f"approvals.accept:{approval}", "approvals.accept"),
-        (f"approvals.decline:{approval}", "approvals.decline"),
+        (f"approvals.{verb}:{found.id}", f"approvals.{label}") for verb, label in (first, DECLINE)
     ]
-    what = ACTS[found.act].worded(found.arguments or {}, store, recipient.now)
-    by, until = person_name(asker), found.expires_at
-    return Reply("approvals.asked", what=what, by=by, until=until, choices=choices)
+    what = ACTS[found.act].worded(found.arguments or {}, store, now)
+    by, until = numbered(store.people.get(found.asked_by)), found.expires_at
+    return Reply("approvals.asked", what=what, by=by, until=until, choices=choices, shows=SHOWS)
 
 
 @choice("approvals.list", who=appointer)
@@ -37,7 +45,8 @@ def waiting(request: Request, store: Store) -> Reply:
         (f"approvals.see:{one.id}", ACTS[one.act].worded(one.arguments or {}, store, request.now))
         for one in found
     ]
-    return Reply("approvals.list", total=len(found), choices=[*choices, do("menu")])
+    choices.append(do("menu"))
+    return Reply("approvals.list", total=len(found), choices=choices, shows=SHOWS)
 
 
 def to_decide(request: Request, store: Store) -> list[Approval]:
@@ -47,11 +56,11 @@ def to_decide(request: Request, store: Store) -> list[Approval]:
 
 
 @choice("approvals.see", number, who=appointer)
-def see(request: Request, store: Store, approval_id: int) -> Reply:
-    found, _ = _to_decide(approval_id, request, store)
-    told = asked(Recipient(request.person, request.context.chat_id, request.now), store, found.id)
-    assert told is not None
-    return told
+def see(request: Request, store: Store, approval_id: int) -> list[Reply]:
+    """All there is to read before one decides."""
+    found, act = _to_decide(approval_id, request, store)
+    shown = act.shown(found.arguments or {}, store, request.now) if act.shown else ()
+    return [*shown, _asked(found, ACCEPT, request.now, store)]
 
 
 @choice("approvals.accept", number, who=appointer)
@@ -60,7 +69,7 @@ def accept(request: Request, store: Store, approval_id: int) -> Reply:
     found, act = _to_decide(approval_id, request, store)
     arguments = found.arguments or {}
     asker = store.grants.roles_of(found.asked_by, request.now)
-    if not act.may(asker, arguments) or not asker & set(AGREE):
+    if not act.may(asker, arguments) or not by_either(asker, arguments):
         raise Refused("approvals.decided", choices=[do("menu")])
     store.approvals.settle(found, ApprovalState.accepted)
     act.do(request, store, found.asked_by, **arguments)
@@ -94,13 +103,16 @@ def _to_decide(approval_id: int, request: Request, store: Store) -> tuple[Approv
 
 
 def _may(found: Approval, request: Request) -> bool:
-    return ACTS[found.act].may(request.roles, found.arguments or {})
+    """Whether who asks may do it; nobody may what only a newer version knows."""
+    act = ACTS.get(found.act)
+    return act is not None and act.may(request.roles, found.arguments or {})
 
 
 @notice("approvals.settled")
 def settled(recipient: Recipient, store: Store, approval: int) -> Reply | None:
     """What became of what somebody asked for."""
     found = store.approvals.get(approval)
-    if found is None or found.asked_by != recipient.person_id:
+    if found is None or found.act not in ACTS or found.asked_by != recipient.person_id:
         return None
-    return Reply("approvals.settled", state=found.state, choices=[do("menu")])
+    what, choices = named(found.act), [do("menu")]
+    return Reply("approvals.settled", state=found.state, what=what, choices=choices)

@@ -4,6 +4,7 @@ Who has no account asks on the public page (`bot.platforms.web.public`).
 """
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import literal, select
@@ -32,6 +33,23 @@ def ask(request: Request, store: Store) -> Open:
     return Open(request_form)
 
 
+@choice("data_requests.contest", who=anyone)
+def contest(request: Request, store: Store) -> Open:
+    """Contest a pause or an exclusion."""
+    return _contest()
+
+
+@choice("data_requests.contest_kept", who=anyone)
+def contest_kept(request: Request, store: Store) -> Open:
+    """As `contest`, with what was said outside any form."""
+    return _contest(with_kept=True)
+
+
+def _contest(*, with_kept: bool = False) -> Open:
+    kind = RequestKind.contest
+    return Open(request_form, about=kind, given={"kind": kind}, with_kept=with_kept)
+
+
 def _submit(request: Request, store: Store, about: str, answers: Mapping[str, Any]) -> Reply:
     spend(request, store, ASKING)
     asked = Asked(RequestKind(answers["kind"]), answers["said"], person_id=request.person)
@@ -55,16 +73,19 @@ request_form = routing.form(
 def waits(recipient: Recipient, store: Store, request: int) -> Reply | None:
     """A new request, for the secretariat."""
     found = _waiting(store, request)
-    return Reply("data_requests.waits", asked=found, choices=_see(found)) if found else None
+    return Reply("data_requests.waits", asked=found, choices=to_see(found)) if found else None
 
 
 @notice("data_requests.due")
-def due(recipient: Recipient, store: Store, request: int, days: int) -> Reply | None:
-    """The answer is due soon, or late."""
-    found = _waiting(store, request)
-    if found is None:
+def due(recipient: Recipient, store: Store) -> Reply | None:
+    """Answers are due soon, or late: the most urgent, and how many others wait."""
+    waiting = store.data_requests.waiting()
+    if not waiting:
         return None
-    return Reply("data_requests.due", asked=found, days=days, choices=_see(found))
+    asked, now = waiting[0], recipient.now
+    days = max(_days_left(asked, now), 1) if now < asked.due_at else 0
+    others = len(waiting) - 1
+    return Reply("data_requests.due", asked=asked, days=days, others=others, choices=to_see(asked))
 
 
 def _waiting(store: Store, request_id: int) -> DataRequest | None:
@@ -72,7 +93,7 @@ def _waiting(store: Store, request_id: int) -> DataRequest | None:
     return found if found is not None and found.state is RequestState.waiting else None
 
 
-def _see(asked: DataRequest) -> Choices:
+def to_see(asked: DataRequest) -> Choices:
     return [(f"data_requests.see:{asked.id}", "data_requests.see"), do("data_requests")]
 
 
@@ -94,21 +115,23 @@ def closed(request: Request, store: Store) -> Reply:
 
 
 def _line(asked: DataRequest, request: Request) -> tuple[str, Label]:
-    left = (asked.due_at.date() - request.now.date()).days
-    return f"data_requests.see:{asked.id}", Words(
-        "data_requests.line", {"asked": asked, "left": left}
-    )
+    given = {"asked": asked, "left": _days_left(asked, request.now)}
+    return f"data_requests.see:{asked.id}", Words("data_requests.line", given)
+
+
+def _days_left(asked: DataRequest, now: datetime) -> int:
+    return (asked.due_at.date() - now.date()).days
 
 
 @choice("data_requests.see", number, who=secretariat)
 def see(request: Request, store: Store, request_id: int) -> Reply:
-    return _card(_found(store.data_requests.get(request_id)), request, store)
+    return card(found_request(store.data_requests.get(request_id)), request, store)
 
 
-def _card(asked: DataRequest, request: Request, store: Store) -> Reply:
+def card(asked: DataRequest, request: Request, store: Store) -> Reply:
     """A request, and what can be done about it."""
     choices: Choices = []
-    report = _report(asked, store)
+    report = report_of(asked, store)
     if asked.state is RequestState.waiting:
         if report is not None and report.state is not ReportState.withdrawn:
             withdraw = Words("data_requests.withdraw", {"report": report})
@@ -119,6 +142,9 @@ def _card(asked: DataRequest, request: Request, store: Store) -> Reply:
         ]
         if asked.kind is RequestKind.erasure and asked.person_id is not None:
             choices.append((f"members.erase:{asked.person_id}", "members.erase"))
+        elif asked.kind is RequestKind.erasure and report is not None:
+            author = Words("members.erase_author", {"report": report})
+            choices.append((f"members.erase_author:{report.id}", author))
         if asked.can_extend(request.now):
             choices.append((f"data_requests.extend:{asked.id}", "data_requests.extend"))
     person = store.people.find(asked.person_id) if asked.person_id is not None else None
@@ -134,62 +160,19 @@ def _card(asked: DataRequest, request: Request, store: Store) -> Reply:
     )
 
 
-def _report(asked: DataRequest, store: Store) -> Report | None:
+def report_of(asked: DataRequest, store: Store) -> Report | None:
     """The report that a request is about, if it names one that there is."""
     named = PUBLIC_ID.search((asked.report or asked.said).upper())
     return store.reports.numbered(named[0]) if named else None
 
 
-@choice("data_requests.withdraw", number, who=secretariat)
-def withdraw(request: Request, store: Store, request_id: int) -> Reply:
-    """Ask whether it is surely the author who asks."""
-    asked = _found(store.data_requests.get(request_id))
-    report = _withdrawable(asked, store)
-    choices: Choices = [
-        (f"data_requests.withdraw_now:{request_id}", "data_requests.withdraw_now"),
-        *_see(asked),
-    ]
-    mine = asked.person_id is not None and asked.person_id == report.author_id
-    return Reply("data_requests.confirm_withdrawal", report=report, mine=mine, choices=choices)
-
-
-@choice("data_requests.withdraw_now", number, who=secretariat)
-def withdraw_now(request: Request, store: Store, request_id: int) -> Reply:
-    """Withdraw the report that a request is about; its author is told."""
-    asked = _found(store.data_requests.lock(request_id))
-    report = _withdrawable(asked, store)
-    store.withdraw_report(report, request.now)
-    request.note("reports.withdrawn", f"report:{report.id}")
-    author = select(literal(report.author_id))
-    store.deliveries.notify(
-        "data_requests.report_withdrawn", {"report": report.id}, author, request.now
-    )
-    return _card(asked, request, store)
-
-
-def _withdrawable(asked: DataRequest, store: Store) -> Report:
-    report = _report(asked, store)
-    if report is None or report.state is ReportState.withdrawn:
-        raise Refused("data_requests.settled", choices=_see(asked))
-    return report
-
-
-@notice("data_requests.report_withdrawn", reserved=False)
-def report_withdrawn(recipient: Recipient, store: Store, report: int) -> Reply | None:
-    found = store.reports.get(report)
-    if found is None or found.state is not ReportState.withdrawn:
-        return None
-    choices = [do("write"), do("my_reports")]
-    return Reply("data_requests.report_withdrawn", report=found, choices=choices)
-
-
 @choice("data_requests.grant", number, who=secretariat)
 def grant(request: Request, store: Store, request_id: int) -> Reply:
     """Ask whether what was asked is done."""
-    asked = _found(store.data_requests.get(request_id))
+    asked = found_request(store.data_requests.get(request_id))
     choices: Choices = [
         (f"data_requests.grant_now:{request_id}", "data_requests.grant_now"),
-        *_see(asked),
+        *to_see(asked),
     ]
     return Reply("data_requests.confirm_grant", asked=asked, choices=choices)
 
@@ -260,11 +243,11 @@ def _decided(
     Args:
         done: what was done, as the audit log and the notice call it.
     """
-    asked = _found(store.data_requests.lock(request_id))
+    asked = found_request(store.data_requests.lock(request_id))
     try:
         decide(asked)
     except Settled:
-        raise Refused("data_requests.settled", choices=_see(asked)) from None
+        raise Refused("data_requests.settled", choices=to_see(asked)) from None
     request.note(f"data_requests.{done}", f"request:{asked.id}")
     store.session.flush()
     if asked.person_id is not None:
@@ -291,13 +274,13 @@ def answered(recipient: Recipient, store: Store, request: int, done: str) -> Rep
     return Reply("data_requests.answered", asked=found, done=done, choices=choices)
 
 
-def _found(found: DataRequest | None) -> DataRequest:
+def found_request(found: DataRequest | None) -> DataRequest:
     if found is None:
         raise Refused("data_requests.gone", choices=[do("data_requests"), do("menu")])
     return found
 
 
 def _open(store: Store, request_id: int) -> None:
-    asked = _found(store.data_requests.get(request_id))
+    asked = found_request(store.data_requests.get(request_id))
     if asked.state is not RequestState.waiting:
-        raise Refused("data_requests.settled", choices=_see(asked))
+        raise Refused("data_requests.settled", choices=to_see(asked))

@@ -1,22 +1,29 @@
-"""People whom the secretariat has pause, or shuts out, for a while: given, told, and lifted."""
+"""People whom the secretariat has pause, or shuts out, for a while: given, told, and lifted.
+
+Who speaks for others, or has a role, is shut out as by the end of it: that may need a second person
+(`bot.approving`). A pause that ends by itself never does, so that abuse is stopped at once; the
+other secretaries are told.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import literal, select
 
 from bot import routing
+from bot.approving import approved, by_secretariat
 from bot.forms import Choose, Form, Given, Open, ShortText
 from bot.messages import Label, Refused, Reply, Request, Words
 from bot.restricting import REASON, REASONS, worded_reason
 from bot.rights import secretariat
 from bot.routing import Recipient, choice, command, notice, number
-from bot.wording import person_name
+from bot.settings import Sensitive
+from bot.wording import numbered, person_name
 from handlers.people import do
 from storage.deliveries import subject
-from storage.grants import Role
+from storage.grants import RUNNING
 from storage.limits import Restricted, RestrictionKind
 from storage.people import Person
 from storage.store import Store
@@ -27,7 +34,6 @@ Choices = list[tuple[str, Label | str]]
 PAGE = 8
 LASTS = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=30)}
 OPEN = "open"  # until somebody lifts it
-SPARED = frozenset({Role.secretariat, Role.administrator})
 SHOWS = subject("members", ALL)  # what names people here leaves with them
 ACTS = {RestrictionKind.mute: "limits.muted", RestrictionKind.ban: "limits.banned"}
 
@@ -88,7 +94,8 @@ def lift(request: Request, store: Store, restriction_id: int) -> Reply:
         raise _over()
     kind = restriction.kind
     people = store.restrictions.lift(restriction)
-    request.note("limits.lifted", f"restriction:{restriction_id}")
+    for about in [f"person:{one}" for one in people] or [f"restriction:{restriction_id}"]:
+        request.note("limits.lifted", about)
     for person in people:
         told = select(literal(person))
         store.deliveries.notify("limits.over", {"kind": kind, "lifted": True}, told, request.now)
@@ -138,7 +145,7 @@ def _checked(request: Request, store: Store, person_id: int | None) -> Person:
         raise Refused("limits.nobody", choices=[do("limits"), do("menu")])
     if person.id == request.person:
         raise Refused("limits.yourself", choices=[do("menu")])
-    if SPARED & store.grants.roles_of(person.id, request.now):
+    if RUNNING & store.grants.roles_of(person.id, request.now):
         raise Refused("limits.spared", choices=[do("members"), do("menu")])
     return person
 
@@ -171,18 +178,45 @@ def _begin(request: Request, store: Store, about: str) -> dict[str, Any]:
 
 
 def _submit(request: Request, store: Store, about: str, answers: Mapping[str, Any]) -> Reply:
-    """Restrict them, and tell them why, until when, and how to contest it."""
     person = _checked(request, store, number(about))
     kind, now = RestrictionKind(answers["kind"]), request.now
     known = store.restrictions.of(person.id, now)
     if known is not None:  # a colleague decided meanwhile
         return see(request, store, known.id)
+    has_role = bool(store.roles_of(person.id, now))
+    if has_role and (kind is RestrictionKind.ban or answers["lasts"] == OPEN):
+        return _shut_out(request, store, person=person.id, **answers)
+    return _give(person, answers, request, store)
+
+
+def _to_shut_out(given: Mapping[str, Any], store: Store, _now: datetime) -> Label:
+    arguments = {
+        "who": numbered(store.people.get(given["person"])),
+        "kind": given["kind"],
+        "lasts": given["lasts"],
+        "reason": worded_reason(given["reason"]),
+    }
+    return Words("limits.to_shut_out", arguments)
+
+
+@approved("limits.shut_out", Sensitive.roles, may=by_secretariat, worded=_to_shut_out)
+def _shut_out(request: Request, store: Store, _asker: int, *, person: int, **answers: str) -> Reply:
+    """Restrict somebody with a role; it takes the place of a pause that they are under."""
+    return _give(_checked(request, store, person), answers, request, store)
+
+
+def _give(person: Person, answers: Mapping[str, Any], request: Request, store: Store) -> Reply:
+    """Restrict them, and tell them why, until when, and how to contest it."""
+    kind, now = RestrictionKind(answers["kind"]), request.now
     lasts = LASTS.get(answers["lasts"])
     ends_at = None if lasts is None else now + lasts
     given = store.restrictions.give(person.id, kind, answers["reason"], ends_at, now)
-    request.note(ACTS[kind], f"restriction:{given.id}")
-    told = select(literal(person.id))
-    store.deliveries.notify("limits.given", {"restriction": given.id}, told, now)
+    request.note(ACTS[kind], f"person:{person.id}")
+    told, about = select(literal(person.id)), {"restriction": given.id}
+    store.deliveries.notify("limits.given", about, told, now)
+    if store.roles_of(person.id, now):
+        others = store.grants.secretaries(now, besides=request.person)
+        store.deliveries.notify("limits.has_role", about, others, now)
     choices: Choices = [(f"limits.see:{given.id}", "limits.see"), do("limits"), do("menu")]
     return Reply(
         "limits.has_given",
@@ -211,6 +245,24 @@ restriction_form = routing.form(
 )
 
 
+@notice("limits.has_role")
+def has_role(recipient: Recipient, store: Store, restriction: int) -> Reply | None:
+    """A colleague restricted somebody with a role, as long as it lasts."""
+    found = store.restrictions.get(restriction)
+    person = None if found is None else store.restrictions.person(found)
+    if found is None or person is None or not found.lasts(recipient.now):
+        return None
+    return Reply(
+        "limits.has_role",
+        who=numbered(person),
+        kind=found.kind,
+        until=found.ends_at,
+        reason=worded_reason(found.reason),
+        choices=[(f"limits.see:{restriction}", "limits.see"), do("menu")],
+        shows=subject("person", person.id),
+    )
+
+
 # What the person is told
 
 
@@ -224,7 +276,7 @@ def given(recipient: Recipient, store: Store, restriction: int) -> Reply | None:
         f"limits.told_{found.kind}",
         reason=worded_reason(found.reason),
         until=found.ends_at,
-        choices=[do("privacy")],
+        choices=[("data_requests.contest", "data_requests.contest"), do("privacy")],
     )
 
 
@@ -236,6 +288,8 @@ def over(recipient: Recipient, store: Store, kind: str, lifted: bool) -> Reply |
     return Reply("limits.told_over", kind=kind, lifted=lifted, choices=[do("menu")])
 
 
-def choice_for(request: Request, action: str) -> Choices:
-    """The choice to restrict somebody, on a card that is about them; for the secretariat."""
-    return [(action, "limits.restrict")] if secretariat(request) else []
+def choices_for(request: Request, restrict: str, erase: str) -> Choices:
+    """What may be done about somebody, on a card of theirs: to restrict, or erase, for who may."""
+    if not secretariat(request):
+        return []
+    return [(restrict, "limits.restrict"), (erase, "members.erase")]

@@ -23,7 +23,7 @@ COMES_FOR = {
     Role.substitute: ("polls",),
 }
 # What the help says besides, to those who may.
-HELPED = ("hand_over", "review", "members", "audit", "data_requests", "limits")
+HELPED = ("hand_over", "review", "members", "audit", "export", "data_requests", "limits")
 # What the secretariat does.
 WORK = ("review", "threads", "draft", "poll", "meeting", "broadcast", "invite", "members")
 
@@ -207,7 +207,7 @@ def invited(request: Request, store: Store) -> Reply:
         roles=[_role(role, request, store) for role in sorted(request.roles)],
         organisations=organisations,
         closes=request.incoming.session_id is not None or request.incoming.opens,
-        choices=_comes_for(request, store),
+        choices=_comes_for(request, store, named=person.name is not None),
     )
 
 
@@ -219,8 +219,8 @@ def _role(role: Role, request: Request, store: Store) -> Label:
     return Words("people.role_on", {"role": name, "of": reads}) if reads else name
 
 
-def _comes_for(request: Request, store: Store) -> list[tuple[str, Label | str]]:
-    """What somebody comes in for: what their roles do, their group, and the menu."""
+def _comes_for(request: Request, store: Store, *, named: bool) -> list[tuple[str, Label | str]]:
+    """What somebody comes in for: what their roles do, their group, their name, and the menu."""
     names = [name for role, does in COMES_FOR.items() if role in request.roles for name in does]
     choices = [do(name) for name in dict.fromkeys(names or ["polls"])]
     standing = store.groups.of_person(request.person)
@@ -230,6 +230,8 @@ def _comes_for(request: Request, store: Store) -> list[tuple[str, Label | str]]:
         choices.append((f"groups.show:{belongs[0].id}", group))
     elif belongs:
         choices.append(do("groups"))
+    if not named:
+        choices.append(("privacy.rename", "people.say_name"))
     return [*choices, do("menu")]
 
 

@@ -2,18 +2,18 @@
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import literal, select
 
 from bot import routing, voice
-from bot.forms import Form, LongText, Open, ShortText
+from bot.forms import Form, Given, LongText, Open, Problem, ShortText
 from bot.masking import left_in
 from bot.messages import Label, Refused, Reply, Request, Words
 from bot.rights import reviewer
 from bot.routing import Recipient, choice, command, notice, number
 from handlers import academies
-from handlers.limits import choice_for
+from handlers.limits import choices_for
 from handlers.people import do
 from handlers.reports import attached_to
 from storage.deliveries import subject
@@ -132,7 +132,8 @@ def _shown(
         (f"reviews.pass:{report.id}", "reviews.pass_over"),
         (f"reviews.release:{report.id}", "reviews.release"),
     ]
-    choices += choice_for(request, f"limits.report:{report.id}")
+    erase = f"members.erase_author:{report.id}"
+    choices += choices_for(request, f"limits.report:{report.id}", erase)
     files = attached_to(report, store)
     return Reply(
         "reviews.report",
@@ -252,8 +253,7 @@ def _settled(state: str, report: Report, request: Request, store: Store) -> Repl
 def undo(request: Request, store: Store, report_id: int) -> Reply:
     """Take one's decision back; its author is told that it is being read again."""
     report = _report(request, store, report_id)
-    decide(report, request, lambda: store.reports.undo(report, request.person, request.now))
-    store.erased = True  # what was public, in clear
+    decide(report, request, lambda: store.reopen_report(report, request.person, request.now))
     request.note("reports.reopened", f"report:{report_id}")
     author = select(literal(report.author_id))
     store.deliveries.notify("reviews.reopened", {"report": report_id}, author, request.now)
@@ -305,8 +305,20 @@ def by_number(request: Request, store: Store) -> Open:
     return Open(number_form, fresh=True)
 
 
+class ReportNumber(ShortText):
+    """The number of a report: a command's word is none, and does what it says."""
+
+    free: ClassVar[bool] = False
+
+    def read(self, given: Given) -> str:
+        typed = super().read(given).strip()
+        if _NUMBER.match(typed) is None:
+            raise Problem("reviews.no_such_number")
+        return typed
+
+
 def _open_number(request: Request, store: Store, about: str, answers: Mapping[str, Any]) -> Reply:
-    typed = _NUMBER.match(answers["rex"].strip())
+    typed = _NUMBER.match(answers["rex"])
     year = typed and (typed[1] or request.now.astimezone(request.zone).year)
     report = typed and store.reports.numbered(f"REX-{year}-{int(typed[2]):05d}")
     if report is None:
@@ -326,7 +338,7 @@ number_form = routing.form(
     Form(
         "number",
         "reviews",
-        (ShortText("rex", at_most=20),),
+        (ReportNumber("rex", at_most=20),),
         submit=_open_number,
         who=reviewer,
         reviewed=False,

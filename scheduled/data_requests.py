@@ -16,14 +16,11 @@ def _next_due(store: Store) -> datetime | None:
 
 
 def remind(store: Store, now: datetime) -> None:
-    """Tell the secretariat 15, 7 and 1 days before, and once it is late."""
-    for asked, days in store.data_requests.due(now):
+    """Tell the secretariat 15, 7 and 1 days before, and once it is late: of all at once."""
+    due = store.data_requests.due(now)
+    for asked, days in due:
         asked.reminded = days
-        store.deliveries.notify(
-            "data_requests.due",
-            {"request": asked.id, "days": days},
-            store.grants.secretaries(now),
-            now,
-            due_at=leaves_at(now),
-        )
     store.session.flush()
+    if due:
+        secretaries = store.grants.secretaries(now)
+        store.deliveries.notify("data_requests.due", {}, secretaries, now, due_at=leaves_at(now))

@@ -20,7 +20,10 @@ def _next_over(store: Store) -> datetime | None:
 def end_over(store: Store, now: datetime) -> None:
     for restriction in store.restrictions.over(now):
         number, kind = restriction.id, restriction.kind
-        for person in store.restrictions.lift(restriction):
+        people = store.restrictions.lift(restriction)
+        abouts = [f"person:{one}" for one in people] or [f"restriction:{number}"]
+        for about in abouts:
+            store.audit.add("limits.ended", now, via=BY_CLOCK, about=about)
+        for person in people:
             told = select(literal(person))
             store.deliveries.notify("limits.over", {"kind": kind, "lifted": False}, told, now)
-        store.audit.add("limits.ended", now, via=BY_CLOCK, about=f"restriction:{number}")

@@ -15,7 +15,10 @@ WAITS = timedelta(days=3)
 
 
 class ApprovalState(StrEnum):
-    """What became of it. `void`: who asked was erased, or found to be one with somebody else."""
+    """What became of it.
+
+    `void`: who asked was erased, or found to be one with somebody else; or nothing is to be done.
+    """
 
     waiting = "waiting"
     accepted = "accepted"
@@ -78,10 +81,27 @@ class Approvals:
         wanted = select(Approval).where(*_waits(now)).order_by(Approval.id)
         return list(self.session.scalars(wanted))
 
-    def settle(self, approval: Approval, state: ApprovalState) -> None:
-        """Note what became of it; what it was to be done with is forgotten."""
-        approval.state, approval.arguments = state, None
-        self.session.flush()
+    def alike(self, act: str, arguments: Mapping[str, Any], now: datetime) -> list[Approval]:
+        """Those that wait for one and the same act."""
+        wanted = act, dict(arguments)
+        return [one for one in self.waiting(now) if (one.act, one.arguments) == wanted]
+
+    def settle(self, approval: Approval, state: ApprovalState) -> bool:
+        """Note what became of it, once; what it was to be done with is forgotten.
+
+        False if somebody was first, and it waits no more.
+        """
+        still = (Approval.id == approval.id) & (Approval.state == ApprovalState.waiting)
+        settling = update(Approval).where(still).values(state=state, arguments=None)
+        settling = settling.execution_options(synchronize_session=False)
+        settled = self.session.execute(settling.returning(Approval.id)).scalar()
+        self.session.expire(approval)
+        return settled is not None
+
+    def void(self, act: str, arguments: Mapping[str, Any], now: datetime) -> list[Approval]:
+        """Have an act wait no more that is not to be done any more; those that did wait for it."""
+        alike = self.alike(act, arguments, now)
+        return [one for one in alike if self.settle(one, ApprovalState.void)]
 
     def next_due(self) -> datetime | None:
         """When the next one that waits ends."""

@@ -6,7 +6,7 @@ two more, once, for a reason that is told within the first month.
 
 from calendar import monthrange
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import ForeignKey, Index, Select, String, delete, func, select
@@ -18,6 +18,7 @@ from storage.types import Encrypted, Instant, Named
 
 ANSWERED_WITHIN, EXTENDED_BY = 1, 2  # calendar months
 REMINDED = (15, 7, 1, 0)  # days before the answer is due; 0: it is late
+MORNING = 7  # the hour, in UTC, at which all reminders of a day are one
 
 
 class RequestKind(StrEnum):
@@ -26,6 +27,7 @@ class RequestKind(StrEnum):
     correction = "correction"
     erasure = "erasure"
     objection = "objection"
+    contest = "contest"  # a pause or an exclusion
 
 
 class RequestState(StrEnum):
@@ -91,7 +93,7 @@ class DataRequest(Base):
 
     def reminder_due(self, now: datetime) -> int | None:
         """Of which of `REMINDED` to tell the secretariat now."""
-        reached = [days for days in REMINDED if now >= self.due_at - timedelta(days=days)]
+        reached = [days for days in REMINDED if now >= reminder_at(self.due_at, days)]
         last = min(reached, default=None)
         is_new = last is not None and (self.reminded is None or last < self.reminded)
         return last if is_new else None
@@ -124,10 +126,16 @@ def months_after(moment: datetime, months: int) -> datetime:
     return moment.replace(year=year, month=month + 1, day=day)
 
 
+def reminder_at(due_at: datetime, days: int) -> datetime:
+    """When one of `REMINDED` is told: in the morning, that of a late answer on the day after."""
+    morning = due_at.astimezone(UTC).replace(hour=MORNING, minute=0, second=0, microsecond=0)
+    return morning + timedelta(days=-days if days else 1)
+
+
 def next_reminder(due_at: datetime, reminded: int | None) -> datetime | None:
     """When the next of `REMINDED` is to be told, after the last that was; None: never."""
     left = [days for days in REMINDED if reminded is None or days < reminded]
-    return due_at - timedelta(days=max(left)) if left else None
+    return reminder_at(due_at, max(left)) if left else None
 
 
 class DataRequests:

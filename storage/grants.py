@@ -5,7 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, Select, String, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Select,
+    String,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.base import Base
@@ -37,8 +47,9 @@ def scope_of_reviewer(theme: str | None, academie: str | None) -> str:
     return f"{ACADEMIE}{academie}" if academie is not None else ""
 
 
-# Roles that somebody must always hold, or nobody could give them back.
-NEEDED = (Role.secretariat, Role.administrator)
+# The roles of those who run all this. Somebody always holds each, or nobody could give it back;
+# only an administrator gives them; nobody else pauses, excludes or erases who holds one.
+RUNNING = frozenset({Role.secretariat, Role.administrator})
 
 
 class Grant(Base):
@@ -56,11 +67,11 @@ class Grant(Base):
     granted_by: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
 
     @classmethod
-    def active(cls, now: datetime) -> ColumnElement[bool]:
+    def active(cls, now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
         return (cls.starts_at <= now) & or_(cls.ends_at.is_(None), cls.ends_at > now)
 
     @classmethod
-    def counts(cls, now: datetime) -> ColumnElement[bool]:
+    def counts(cls, now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
         """Whether it is active, and of a scope that its role can have."""
         some = or_(cls.scope.startswith(THEME), cls.scope.startswith(ACADEMIE))
         return cls.active(now) & or_(
@@ -113,10 +124,18 @@ class Grants:
         self.session.add(
             Grant(person_id=person_id, role=role, scope=scope, starts_at=now, granted_by=granted_by)
         )
+        self.session.flush()
 
     def roles_of(self, person_id: int, now: datetime) -> frozenset[Role]:
         wanted = select(Grant.role).where(Grant.person_id == person_id, Grant.counts(now))
         return frozenset(self.session.scalars(wanted))
+
+    def scoped(self, person_id: int, now: datetime) -> list[tuple[Role, str]]:
+        """A person's roles, each with its scope."""
+        wanted = select(Grant.role, Grant.scope).where(
+            Grant.person_id == person_id, Grant.counts(now)
+        )
+        return [(role, scope) for role, scope in self.session.execute(wanted)]
 
     def holders(self, role: Role, now: datetime) -> list[int]:
         wanted = select(Grant.person_id).where(Grant.role == role, Grant.counts(now)).distinct()
@@ -161,6 +180,11 @@ class Grants:
         """Every role that somebody holds."""
         return list(self.session.scalars(select(Grant).where(Grant.counts(now)).order_by(Grant.id)))
 
+    def of(self, person_id: int, now: datetime) -> list[Grant]:
+        """Every role that one person holds."""
+        mine = select(Grant).where(Grant.person_id == person_id, Grant.counts(now))
+        return list(self.session.scalars(mine.order_by(Grant.id)))
+
     def end_one(self, grant_id: int, now: datetime) -> Grant:
         """End one role of one person.
 
@@ -168,7 +192,7 @@ class Grants:
 
         Raises:
             NoSuchGrant
-            LastHolder: of one of `NEEDED`.
+            LastHolder: of one of `RUNNING`.
         """
         found = self.get(grant_id, now)
         if found is None:
@@ -178,7 +202,7 @@ class Grants:
         held = self.session.scalars(locked.execution_options(populate_existing=True)).all()
         if found not in held:
             raise NoSuchGrant
-        if found.role in NEEDED and len(held) == 1:
+        if found.role in RUNNING and len(held) == 1:
             raise LastHolder
         found.ends_at = now
         self.session.flush()

@@ -334,6 +334,11 @@ class Groups:
         self.session.flush()
         return True
 
+    def holders(self, group_id: int, now: datetime) -> list[int]:
+        """Who has a role in this group: they lead it, or write for it."""
+        wanted = select(Grant.person_id).where(Grant.scope == scope_of(group_id), Grant.active(now))
+        return list(self.session.scalars(wanted))
+
     def dismiss(self, group_id: int, person_id: int, now: datetime) -> bool:
         """End a person's chair of this group only; False if they did not lead it."""
         if not self.leads(group_id, person_id, now):

@@ -35,7 +35,7 @@ OWN: dict[str, str] = {
     "memberships.person_id": "their working groups",
     "meeting_answers.person_id": "which meetings they come to",
     "data_requests.person_id": "what they asked about their data",
-    "data_exports.person_id": "copies such as this one",
+    "data_exports.person_id": "copies such as this one, and tables they had made",
 }
 # Rows of others, or of the committee: it is told that the person did this, and to which.
 DONE: dict[str, str] = {
@@ -49,6 +49,7 @@ DONE: dict[str, str] = {
     "broadcasts.composed_by": "broadcasts they wrote",
     "broadcasts.confirmed_by": "broadcasts they confirmed",
     "invitations.created_by": "invitations they made",
+    "invitations.agreed_by": "invitations to which they agreed",
     "grants.granted_by": "roles they gave",
     "data_requests.closed_by": "requests they answered",
     "approvals.asked_by": "acts for which they asked a second person",

@@ -164,6 +164,7 @@ class Organisations:
             ends_at=ends_at,
         )
         self.session.add(mandate)
+        self.session.flush()
         return mandate
 
     def mandates_of(self, person_id: int, now: datetime) -> list[Mandate]:

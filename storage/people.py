@@ -89,7 +89,10 @@ class Person(Base):
 
 
 class Account(Base):
-    """A person's address on one platform. They may have chosen one that `takes_notices`."""
+    """A person's address on one platform. They may have chosen one that `takes_notices`.
+
+    `joined_at`: when it was linked to the others of its person, if it came to them.
+    """
 
     __tablename__ = "accounts"
     __table_args__ = (UniqueConstraint("platform", "address_index"), Index(None, "person_id"))
@@ -102,6 +105,7 @@ class Account(Base):
     created_at: Mapped[datetime] = mapped_column(Instant)
     last_seen_at: Mapped[datetime] = mapped_column(Instant)
     takes_notices: Mapped[bool] = mapped_column(default=False, server_default=false())
+    joined_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class Chat(Base):
@@ -139,6 +143,11 @@ class People:
 
     def find(self, person_id: int) -> Person | None:
         return self.session.get(Person, person_id)
+
+    def lock(self, person_id: int) -> Person | None:
+        """A person as they are now, locked."""
+        locked = {"key_share": True}  # others may refer to them meanwhile
+        return self.session.get(Person, person_id, with_for_update=locked, populate_existing=True)
 
     def once(self, person_id: int) -> list[tuple[int, datetime]]:
         """Under which ids a person was known, and since when: with those of who became them."""
@@ -291,8 +300,14 @@ class People:
         self.session.add(newcomer)
         self.session.flush()
         account.person_id, account.takes_notices = newcomer.id, False
+        account.joined_at = None
         self.session.flush()
         return newcomer
+
+    def join(self, account_ids: Collection[int], now: datetime) -> None:
+        """Note that some accounts came to the person whose they are now."""
+        theirs = update(Account).where(Account.id.in_(account_ids))
+        self.session.execute(theirs.values(joined_at=now))
 
     def who_became(self, person_id: int) -> list[int]:
         """The ids under which a person was known before they were found to be one."""
@@ -354,9 +369,15 @@ class People:
         return self.session.scalars(wanted).one()
 
     def to_erase(self, now: datetime) -> list[int]:
-        """Who is to be erased by now, as they were told."""
+        """Who is to be erased by now, as they were told; locked, so that they are, or stay."""
         due = Person.erase_at.is_not(None) & (Person.erase_at <= now)
-        return list(self.session.scalars(select(Person.id).where(due).order_by(Person.id)))
+        wanted = select(Person.id).where(due).order_by(Person.id)
+        return list(self.session.scalars(wanted.with_for_update(key_share=True)))
+
+    def about_to_go(self, people: Collection[int]) -> set[int]:
+        """Which of some people are to be erased, as they were told."""
+        wanted = select(Person.id).where(Person.id.in_(people), Person.erase_at.is_not(None))
+        return set(self.session.scalars(wanted))
 
     def silent(self, before: datetime, holding: Sequence[Select[int]]) -> list[int]:
         """People with accounts, none of which was used since a moment.

@@ -1,7 +1,7 @@
 """Experience reports: what people tell, and what becomes of it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -202,6 +202,21 @@ class Taken(Exception):
 
 
 @dataclass(frozen=True)
+class Listed:
+    """A report in a table. `texts` are its public title, story, equipment and advice, if any."""
+
+    public_id: str
+    submitted_at: datetime
+    profile: Profile | None
+    academie: str | None
+    theme: Theme | None
+    kind: ReportKind
+    state: ReportState
+    publishable: bool
+    texts: tuple[str | None, ...]
+
+
+@dataclass(frozen=True)
 class Content:
     """What an author tells."""
 
@@ -284,6 +299,28 @@ class Reports:
     def authors(self) -> Select[int]:
         """The people who told something."""
         return select(Report.author_id)
+
+    def listed(self) -> Iterator[Listed]:
+        """Every report that was not withdrawn, by number: what it is about, and its public text."""
+        public = PublishedReport
+        wanted = (
+            select(
+                Report.public_id,
+                Report.submitted_at,
+                Report.profile,
+                Report.academie,
+                Report.theme,
+                Report.kind,
+                Report.state,
+                Report.publishable,
+                *(public.title, public.story, public.equipment, public.advice),
+            )
+            .outerjoin(public, public.report_id == Report.id)
+            .where(Report.state != ReportState.withdrawn)
+            .order_by(Report.id)
+        )
+        for row in self.session.execute(wanted):
+            yield Listed(*row[:8], texts=tuple(row[8:]))
 
     def get(self, report_id: int) -> Report | None:
         """A report, locked: what is decided on it is decided once."""

@@ -5,21 +5,31 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import Connection, event, select
+from sqlalchemy import (
+    BindParameter,
+    CompoundSelect,
+    Connection,
+    bindparam,
+    event,
+    literal,
+    select,
+    union_all,
+)
 from sqlalchemy.orm import Session
 
 from storage.approvals import Approvals
-from storage.audit import Audit
-from storage.broadcasts import Broadcasts
+from storage.audit import BY_CLOCK, Audit
+from storage.base import execute
+from storage.broadcasts import URGENT, Broadcasts
 from storage.conversations import Conversations
 from storage.counted import Counted
 from storage.data_requests import DataRequests
 from storage.deliveries import Deliveries, Failure, Sent, Taken, subject
 from storage.erasures import ErasureKind, Erasures
-from storage.exports import Exports
+from storage.exports import Exported, Exports
 from storage.files import Files
 from storage.following import Following
-from storage.grants import Grants, Role
+from storage.grants import Grant, Grants, Role
 from storage.groups import Belonging, Groups
 from storage.handovers import Handovers
 from storage.inbox import Inbox
@@ -39,6 +49,7 @@ from storage.reports import Report, Reports, ReportState
 from storage.rooms import Rooms
 from storage.sessions import Sessions
 from storage.threads import ALL, Threads
+from storage.types import Instant
 
 # What a chat is, after what it answered; nothing is written there any more.
 GIVEN_UP = {
@@ -47,6 +58,18 @@ GIVEN_UP = {
     Failure.not_found: ChatState.gone,
     Failure.removed: ChatState.left,
 }
+
+
+def _roles() -> CompoundSelect[Role]:
+    """Of a person at a moment; a mandate is of the role that bears its name."""
+    person: BindParameter[int] = bindparam("person")
+    moment = bindparam("moment", type_=Instant())
+    granted = select(Grant.role).where(Grant.person_id == person, Grant.counts(moment))
+    speaks = select(Mandate.kind).where(Mandate.person_id == person, Mandate.active(moment))
+    return union_all(granted, speaks)
+
+
+_ROLES = _roles()
 
 
 class Store(Merging):
@@ -125,14 +148,29 @@ class Store(Merging):
         """Take a report back, and from every chat where its text was shown."""
         self.erasures.add(ErasureKind.report, report.id, report.submitted_at, now)
         self.reports.withdraw(report, now)
-        self._take_back([subject("report", report.id)], now)
-        self.erased = True
+        self._hide(report, now)
 
     def unpublish_report(self, report: Report, now: datetime) -> None:
         """Have a report be the committee's alone; where everybody could read it, it goes."""
         self.erasures.add(ErasureKind.publication, report.id, report.submitted_at, now)
         self.reports.unpublish(report, now)
+        self._hide(report, now)
+
+    def reopen_report(self, report: Report, reviewer: int, now: datetime) -> None:
+        """Take a decision back; where everybody could read the report, it goes.
+
+        Raises:
+            reports.Taken: something else happened to it meanwhile.
+        """
+        was_public = report.state is ReportState.published
+        self.reports.undo(report, reviewer, now)
+        if was_public:
+            self._hide(report, now)
+
+    def _hide(self, report: Report, now: datetime) -> None:
+        """Have a text that was shown leave every chat, and the files of the database."""
         self._take_back([subject("report", report.id)], now)
+        self._drop_tables(Exported.reports, now)
         self.erased = True
 
     def unpublish_of(self, person_id: int, now: datetime) -> None:
@@ -211,9 +249,8 @@ class Store(Merging):
 
     def roles_of(self, person_id: int, now: datetime) -> frozenset[Role]:
         """All the roles that a person has, those by which they speak for an organisation too."""
-        mandates = self.organisations.mandates_of(person_id, now)
-        granted = self.grants.roles_of(person_id, now)
-        return granted | {Role(mandate.kind) for mandate in mandates}
+        found = execute(self.session, _ROLES, {"person": person_id, "moment": now})
+        return frozenset(found.scalars())
 
     def change_term(self, mandate_id: int, ends_at: datetime | None, now: datetime) -> Mandate:
         """Give a mandate an end, or none. What was handed over under it lasts no longer.
@@ -227,7 +264,7 @@ class Store(Merging):
         is_near = ends_at is not None and ends_at <= now + WARNING
         mandate.ends_at, mandate.warned_at = ends_at, now if is_near else None
         self.session.flush()
-        self.handovers.end_with(mandate)
+        self.handovers.end_with(mandate, now)
         return mandate
 
     def erase(self, person_id: int, now: datetime) -> None:
@@ -236,10 +273,13 @@ class Store(Merging):
         Ballots already counted stay, without who cast them.
         """
         self._list(ErasureKind.person, person_id, now)
+        self.approvals.void_of(person_id)
         self.reports.release_claims(person_id, now)
         self._forget_among_others(person_id, now)
         reports = [subject("report", one) for one in self.reports.erase_of(person_id)]
         self._take_back(reports, now)
+        if reports:
+            self._drop_tables(Exported.reports, now)
         accounts = [account.id for account in self.people.accounts_of(person_id)]
         self.polls.spend_voices(person_id, accounts)
         self.polls.forget_person(person_id)
@@ -250,7 +290,6 @@ class Store(Merging):
         self.organisations.end_mandates(person_id, now)
         self.handovers.end_of(person_id, now)
         self.grants.end(person_id, now)
-        self.approvals.void_of(person_id)
         for known_as in (person_id, *self.people.who_became(person_id)):
             self.audit.forget_person(known_as)
         self.restrictions.forget_pages(person_id)
@@ -287,9 +326,32 @@ class Store(Merging):
         self.groups.forget_person(person_id)
         self.meetings.forget_person(person_id)
         self.threads.release_claims(person_id)
+        for known_as in (person_id, *self.people.who_became(person_id)):
+            taken = self.audit.done_to("invitations.redeemed", known_as)
+            self.invitations.forget_guest(taken)
+        if self.exports.may_name(person_id):
+            self._drop_tables(Exported.members, now)
         self._take_back([subject("person", person_id), *groups, *letters], now)
-        cards = self.broadcasts.forget_person(person_id)
+        cards, dropped = self.broadcasts.forget_person(person_id)
+        self._void_urgent(dropped, now)
         self._drop_labels(self.deliveries.blank([subject("broadcast", one) for one in cards], now))
+
+    def forget_composed(self, before: datetime, now: datetime) -> None:
+        """Drop the previews of before a moment that nobody confirmed."""
+        self._void_urgent(self.broadcasts.forget_composed(before), now)
+
+    def _void_urgent(self, dropped: Sequence[int], now: datetime) -> None:
+        """Nobody has to agree any more to previews that were dropped; who asked is told."""
+        for broadcast in dropped:
+            for one in self.approvals.void(URGENT, {"broadcast": broadcast}, now):
+                self.audit.add("approvals.void", now, via=BY_CLOCK, about=f"approval:{one.id}")
+                told, asker = {"approval": one.id}, select(literal(one.asked_by))
+                self.deliveries.notify("approvals.settled", told, asker, now)
+
+    def _drop_tables(self, what: Exported, now: datetime) -> None:
+        """Have the tables of a kind leave every chat: they may say what is erased."""
+        dropped = self.exports.drop_tables(what, now)
+        self._take_back([subject("export", one) for one in dropped], now)
 
     def _take_back(self, subjects: Sequence[str], now: datetime) -> None:
         """Have what shows some things leave every chat."""

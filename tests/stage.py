@@ -271,7 +271,9 @@ class Stage:
         await someone.look()
         return someone
 
-    async def organisation(self, key: str, name: str, *, signatory: bool = True) -> None:
+    async def organisation(
+        self, key: str, name: str, *, signatory: bool = True, college: str | None = None
+    ) -> None:
         from storage.organisations import OrganisationName
 
         names = [
@@ -284,7 +286,7 @@ class Stage:
         ]
         await self.db.write(
             lambda store: store.organisations.add(
-                key, is_signatory=signatory, college=None, names=names
+                key, is_signatory=signatory, college=college, names=names
             )
         )
 

@@ -354,6 +354,16 @@ def test_fresh_deletes_nothing_under_a_running_demo(preau: Preau, tmp_path: Path
     assert database.read_text() == "what people gave"
 
 
+def test_the_demo_draws_posters_of_its_own_address(
+    preau: Preau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.__main__.check_free", lambda *_: None)
+    monkeypatch.setattr("bot.__main__._serve", lambda settings, *_: print(settings.public_url))
+    assert preau("demo", "--port", "8099").out.splitlines()[-1] == "http://127.0.0.1:8099"
+    beside_another = preau("demo", "--port", "8099", PUBLIC_URL="https://preau.example")
+    assert beside_another.out.splitlines()[-1] == "http://127.0.0.1:8099"
+
+
 @pytest.mark.parametrize("name", ["run", "demo"])
 def test_a_port_that_is_taken(migrated: Preau, name: str) -> None:
     with taken_port() as port:

@@ -39,14 +39,23 @@ def test_who_answers_for_the_data_is_asked_for() -> None:
     assert "PREAU_CONTROLLER" in register(settings(controller=None))
 
 
+def test_what_the_operator_wrote_is_no_markdown() -> None:
+    given = settings(controller="# <b>Région</b>\nA*B_C [lien](x)", dpo_contact="1. dpo|a_b@c.fr")
+    for write in (register, notice):
+        text = write(given)
+        assert r"\# \<b\>Région\</b\> A\*B\_C \[lien\](x)" in text
+        assert r"1\. dpo\|a\_b@c.fr" in text
+
+
 def test_the_command_writes_them(preau: Preau, tmp_path: Path) -> None:  # noqa: F811
-    done = preau("documents", str(tmp_path))
+    folder = tmp_path / "docs" / "new"
+    done = preau("documents", str(folder))
     assert done.code == 0, done.err
-    assert (tmp_path / "registre.md").read_text("utf-8").startswith("# Registre")
-    assert (tmp_path / "notice.md").read_text("utf-8").startswith("# Vos données")
-    failed = preau("documents", str(tmp_path / "missing"))
+    assert (folder / "registre.md").read_text("utf-8").startswith("# Registre")
+    assert (folder / "notice.md").read_text("utf-8").startswith("# Vos données")
+    failed = preau("documents", str(folder / "notice.md"))
     assert failed.code == 1
-    assert "No such file" in failed.err
+    assert "File exists" in failed.err
 
 
 def test_the_command_that_says_what_would_go_touches_nothing(migrated: Preau) -> None:  # noqa: F811

@@ -27,6 +27,12 @@ def signatures(language: str, noun: str) -> dict[str, list[str]]:
     }
 
 
+@pytest.mark.parametrize("path", sorted(ROOT.glob("*/*.jinja")), ids=lambda path: str(path)[-30:])
+def test_a_message_is_worded_once(path: Path) -> None:
+    names = re.findall(r"{%-? *macro (\w+)", path.read_text("utf-8"))
+    assert len(names) == len(set(names)), {one for one in names if names.count(one) > 1}
+
+
 @pytest.mark.parametrize("language", [one for one in LANGUAGES if one != SOURCE])
 @pytest.mark.parametrize("noun", NOUNS)
 def test_same_messages_with_the_same_arguments(language: str, noun: str) -> None:
@@ -116,6 +122,7 @@ def test_other_words_of_choices_fit_only_one(language: str) -> None:
 LONGEST_SENTENCE = 15  # words
 MINE = (
     "data_requests",
+    "exports",
     "forms",
     "groups",
     "handovers",

@@ -45,6 +45,7 @@ SAMPLES = (
     "open",
     "news",
     "all",
+    "organisations",
     "1",
 )
 

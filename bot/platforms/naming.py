@@ -12,6 +12,7 @@ _ENDINGS = {
     "image/png": ".png",
     "application/json": ".json",
     "text/html": ".html",
+    "text/csv": ".csv",
     "audio/ogg": ".ogg",
 }
 

@@ -10,7 +10,7 @@ from bot.rights import secretariat
 from bot.wording import group_name, listed, person_name
 from handlers.people import do
 from storage.deliveries import subject
-from storage.groups import Belonging, Joining, WorkingGroup
+from storage.groups import Belonging, GroupClosed, Joining, WorkingGroup
 from storage.people import Person
 from storage.store import Store
 
@@ -43,6 +43,15 @@ def found_open(store: Store, group_id: int) -> WorkingGroup:
     if group.closed_at is not None:
         raise closed(group)
     return group
+
+
+def locked(store: Store, group_id: int) -> WorkingGroup:
+    """An open group in which nobody is given a role, and nobody joins, meanwhile."""
+    group = found_open(store, group_id)
+    try:
+        return store.groups.lock(group_id, to_change=True)
+    except GroupClosed:
+        raise closed(group) from None
 
 
 def closed(group: WorkingGroup) -> Refused:

@@ -8,6 +8,7 @@ from bot import routing
 from bot.forms import Form, Given, Open, Problem, ShortText
 from bot.markup import clean
 from bot.messages import Refused, Reply, Request, Words
+from bot.restricting import check_gives
 from bot.rights import belonging, secretariat
 from bot.routing import choice, number
 from bot.wording import group_name
@@ -63,11 +64,13 @@ def _joined(request: Request, store: Store, group_id: int) -> WorkingGroup:
 
 @choice("groups.name", number, who=belonging)
 def name(request: Request, store: Store, group_id: int) -> Open:
+    check_gives(request, store)
     _joined(request, store, group_id)
     return Open(name_form, about=str(group_id), fresh=True)
 
 
 def _submit(request: Request, store: Store, about: str, answers: Mapping[str, Any]) -> Reply:
+    check_gives(request, store)
     store.people.get(request.person).name = answers["own_name"]
     store.session.flush()
     group = found_open(store, number(about))

@@ -1,24 +1,24 @@
-"""Making groups, naming, closing them, and choosing who leads them: for the secretariat."""
+"""Making groups, naming and closing them: for the secretariat."""
 
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import literal, select
-
 from bot import routing
+from bot.approving import approved, by_secretariat
 from bot.forms import Choose, Form, Open, ShortText
 from bot.messages import Label, Refused, Reply, Request, Words
 from bot.rendering import texts_for
 from bot.rights import secretariat
 from bot.routing import Recipient, choice, form_action, notice, number
+from bot.settings import Sensitive
 from bot.texts import LANGUAGES, normalise
 from bot.wording import group_name
-from handlers.groups.card import Choices, card, closed, found_open, worded
+from handlers.groups.card import Choices, card, closed, found_open, locked
 from handlers.meetings.running import call_off
 from handlers.people import do
-from storage.deliveries import subject
-from storage.groups import GroupClosed, Joining, NotMember, WorkingGroup
+from storage.groups import GroupClosed, Joining
 from storage.meetings import Meeting, Over
 from storage.store import Store
 
@@ -135,6 +135,25 @@ def close(request: Request, store: Store, group_id: int) -> Reply:
 
 @choice("groups.close_now", number, who=secretariat)
 def close_now(request: Request, store: Store, group_id: int) -> Reply:
+    """Close a group; who has a role in it loses it thereby."""
+    locked(store, group_id)
+    if store.groups.holders(group_id, request.now):
+        return _close_held(request, store, group=group_id)
+    return _close(request, store, group_id)
+
+
+def _to_close(given: Mapping[str, Any], store: Store, _now: datetime) -> Label:
+    group = store.groups.get(given["group"])
+    assert group is not None
+    return Words("groups.to_close", {"name": group_name(group)})
+
+
+@approved("groups.close", Sensitive.roles, may=by_secretariat, worded=_to_close)
+def _close_held(request: Request, store: Store, _asker: int, *, group: int) -> Reply:
+    return _close(request, store, group)
+
+
+def _close(request: Request, store: Store, group_id: int) -> Reply:
     """Members are told, and those who still waited for an answer; its meetings are cancelled."""
     group = found_open(store, group_id)
     known = store.groups.known(group_id, request.person)
@@ -166,134 +185,3 @@ def told_closed(recipient: Recipient, store: Store, group: int) -> Reply | None:
     if store.groups.is_member(group, recipient.person_id):
         choices.insert(0, (f"groups.leave:{group}", "groups.leave"))
     return Reply("groups.is_closed", name=group_name(found), choices=choices)
-
-
-@choice("groups.member", number, number, who=secretariat)
-def member(request: Request, store: Store, group_id: int, person_id: int) -> Reply:
-    return _member(found_open(store, group_id), person_id, request, store)
-
-
-def _member(
-    group: WorkingGroup,
-    person_id: int,
-    request: Request,
-    store: Store,
-    *,
-    done: Label | None = None,
-) -> Reply:
-    """A member, and what the secretariat may do; first a word on what was just done."""
-    if not store.groups.is_member(group.id, person_id):
-        raise _gone(group)
-    leads = store.groups.leads(group.id, person_id, request.now)
-    verb = "dismiss" if leads else "appoint"
-    choices: Choices = [
-        (f"groups.{verb}:{group.id}:{person_id}", f"groups.{verb}"),
-        (f"groups.remove:{group.id}:{person_id}", "groups.remove"),
-        (f"limits.person:{person_id}", "limits.restrict"),
-        (f"groups.members:{group.id}:0", "groups.see_members"),
-        (f"groups.show:{group.id}", "groups.see_group"),
-    ]
-    return Reply(
-        "groups.member",
-        name=group_name(group),
-        who=_who(person_id, request, store),
-        leads=leads,
-        done=done,
-        choices=choices,
-        shows=subject("person", person_id),
-    )
-
-
-def _who(person_id: int, request: Request, store: Store) -> Label:
-    return worded([store.people.get(person_id)], store, request.now)[person_id]
-
-
-def _gone(group: WorkingGroup) -> Refused:
-    back: Choices = [(f"groups.members:{group.id}:0", "groups.see_members")]
-    return Refused("groups.not_member", name=group_name(group), choices=[*back, do("groups")])
-
-
-@choice("groups.appoint", number, number, who=secretariat)
-def appoint(request: Request, store: Store, group_id: int, person_id: int) -> Reply:
-    group = found_open(store, group_id)
-    try:
-        is_new = store.groups.appoint(group_id, person_id, request.person, request.now)
-    except GroupClosed:
-        raise closed(group) from None
-    except NotMember:
-        raise _gone(group) from None
-    if is_new:
-        request.note("groups.appointed", f"person:{person_id}")
-        _tell("groups.appointed", group_id, person_id, request, store)
-    done = Words("groups.has_appointed" if is_new else "groups.leads_already")
-    return _member(group, person_id, request, store, done=done)
-
-
-@choice("groups.dismiss", number, number, who=secretariat)
-def dismiss(request: Request, store: Store, group_id: int, person_id: int) -> Reply:
-    group = found_open(store, group_id)
-    led = store.groups.dismiss(group_id, person_id, request.now)
-    if led:
-        request.note("groups.dismissed", f"person:{person_id}")
-        _tell("groups.dismissed", group_id, person_id, request, store)
-    done = Words("groups.has_dismissed" if led else "groups.leads_no_more")
-    return _member(group, person_id, request, store, done=done)
-
-
-def _tell(name: str, group_id: int, person_id: int, request: Request, store: Store) -> None:
-    person = select(literal(person_id))
-    store.deliveries.notify(name, {"group": group_id}, person, request.now)
-
-
-@notice("groups.appointed")
-def appointed(recipient: Recipient, store: Store, group: int) -> Reply | None:
-    found = store.groups.get(group)
-    if found is None or not store.groups.leads(group, recipient.person_id, recipient.now):
-        return None
-    choices: Choices = [(f"groups.show:{group}", "groups.see_group"), do("menu")]
-    return Reply("groups.appointed", name=group_name(found), choices=choices)
-
-
-@notice("groups.dismissed")
-def dismissed(recipient: Recipient, store: Store, group: int) -> Reply | None:
-    found = store.groups.get(group)
-    if found is None or store.groups.leads(group, recipient.person_id, recipient.now):
-        return None
-    choices: Choices = [(f"groups.show:{group}", "groups.see_group"), do("menu")]
-    return Reply("groups.dismissed", name=group_name(found), choices=choices)
-
-
-@choice("groups.remove", number, number, who=secretariat)
-def remove(request: Request, store: Store, group_id: int, person_id: int) -> Reply:
-    group = found_open(store, group_id)
-    if not store.groups.is_member(group_id, person_id):
-        raise _gone(group)
-    choices: Choices = [
-        (f"groups.member:{group_id}:{person_id}", "groups.keep_member"),
-        (f"groups.remove_now:{group_id}:{person_id}", "groups.remove_now"),
-    ]
-    return Reply(
-        "groups.confirm_remove",
-        name=group_name(group),
-        who=_who(person_id, request, store),
-        choices=choices,
-        shows=subject("person", person_id),
-    )
-
-
-@choice("groups.remove_now", number, number, who=secretariat)
-def remove_now(request: Request, store: Store, group_id: int, person_id: int) -> Reply:
-    group = found_open(store, group_id)
-    if store.leave_group(group_id, person_id, request.now) is None:
-        raise _gone(group)
-    request.note("groups.removed", f"person:{person_id}")
-    _tell("groups.removed", group_id, person_id, request, store)
-    return card(group, request, store, done=Words("groups.has_removed"))
-
-
-@notice("groups.removed", reserved=False)
-def removed(recipient: Recipient, store: Store, group: int) -> Reply | None:
-    found = store.groups.get(group)
-    if found is None or store.groups.is_member(group, recipient.person_id):
-        return None
-    return Reply("groups.removed", name=group_name(found), choices=[do("groups"), do("menu")])

@@ -17,17 +17,12 @@ from bot.forms.filling import Filling
 from bot.messages import Refused, Reply, Request, Words
 from bot.quiet import leaves_at
 from bot.rendering import texts_for
+from bot.restricting import check_gives
 from bot.rights import chair, secretariat
 from bot.routing import choice, command, form_action, number
 from bot.wording import calendar_of, group_name
 from handlers import academies
-from handlers.meetings.cards import (
-    Choices,
-    card,
-    found,
-    lacks_calendar,
-    leads,
-)
+from handlers.meetings.cards import Choices, card, found, lacks_calendar, leads
 from handlers.meetings.fields import Ends, Link, Starts, Zone, start_of
 from handlers.people import do
 from handlers.polls.opening import Known
@@ -120,6 +115,7 @@ def _others(group_id: int, request: Request, store: Store) -> Select[int]:
 
 def _led_group(request: Request, store: Store, group_id: int) -> WorkingGroup:
     """An open group that one leads; checked when a form opens, and again when it is sent."""
+    check_gives(request, store)
     group = store.groups.get(group_id)
     if group is None:
         raise Refused("people.stale_choice", choices=[do("meetings"), do("menu")])

@@ -1,4 +1,4 @@
-"""The organisations with who speaks for each, those without a delegate first."""
+"""The organisations with who speaks for each; those without a delegate are a list of their own."""
 
 import re
 from dataclasses import dataclass
@@ -64,26 +64,53 @@ def more(request: Request, store: Store, after: int) -> Reply:
 
 
 def _list(request: Request, store: Store, after: int) -> Reply:
-    rows = _rows(request, store)
-    shown = rows[after : after + SHOWN]
-    choices: Choices = [(f"members.organisation:{one.id}", Said(one.name)) for one in shown]
-    if len(rows) > after + SHOWN:
-        choices.append((f"members.list:{after + SHOWN}", "members.more"))
+    rows = rows_of(request, store)
+    led = [one for one in rows if one.led]
+    lacking = len(rows) - len(led)
+    choices: Choices = [("members.search", "members.search")]
     if to_decide(request, store):
         choices.insert(0, ("approvals.list", "approvals.see"))
+    choices += _choices(led, after, "members.list")
+    if lacking:
+        choices.append(("members.lacking:0", "members.see_lacking"))
     choices += [("members.roles:0", "members.see_roles"), do("invite"), do("menu")]
     return Reply(
         "members.list",
-        rows=shown,
+        rows=led[after : after + SHOWN],
         total=len(rows),
-        lacking=sum(not one.led for one in rows),
+        lacking=lacking,
         first=after == 0,
         choices=choices,
         shows=SHOWS,
     )
 
 
-def _rows(request: Request, store: Store) -> list[Row]:
+@choice("members.lacking", number, who=appointer)
+def lacking(request: Request, store: Store, after: int) -> Reply:
+    """The organisations without a delegate, some at a time."""
+    rows = [one for one in rows_of(request, store) if not one.led]
+    return Reply(
+        "members.lacking",
+        rows=rows[after : after + SHOWN],
+        choices=[
+            *_choices(rows, after, "members.lacking"),
+            do("members", "members.see_all"),
+            do("menu"),
+        ],
+        shows=SHOWS,
+    )
+
+
+def _choices(rows: list[Row], after: int, more: str) -> Choices:
+    """Some organisations to choose from; `more` is the action that shows the next ones."""
+    shown = rows[after : after + SHOWN]
+    choices: Choices = [(f"members.organisation:{one.id}", Said(one.name)) for one in shown]
+    if len(rows) > after + SHOWN:
+        choices.append((f"{more}:{after + SHOWN}", "members.more"))
+    return choices
+
+
+def rows_of(request: Request, store: Store) -> list[Row]:
     """Every organisation that bears a name today, or for which somebody speaks."""
     names = store.organisations.names(request.now.date(), short=True)
     speakers = speaking(store.organisations.speakers(request.now), store)
@@ -96,7 +123,7 @@ def _rows(request: Request, store: Store) -> list[Row]:
         )
         for key in keys
     ]
-    return sorted(rows, key=lambda row: (row.led, normalise(row.name), row.id))
+    return sorted(rows, key=lambda row: (normalise(row.name), row.id))
 
 
 def speaking(mandates: list[Mandate], store: Store) -> list[Speaker]:

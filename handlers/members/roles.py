@@ -1,12 +1,12 @@
 """The roles that people hold besides speaking for an organisation, and ending one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import literal, select
 
-from bot.approving import AGREE, approved
+from bot.approving import approved, by_either
 from bot.messages import Label, Refused, Reply, Request, Words
 from bot.rights import appointer, may_give, secretariat
 from bot.routing import choice, number
@@ -28,28 +28,27 @@ def roles(request: Request, store: Store, after: int) -> Reply:
 
 
 def _list(request: Request, store: Store, after: int, *, done: Label | None = None) -> Reply:
-    held = sorted(store.grants.held(request.now), key=lambda one: (one.role, one.id))
-    lines = _lines(held, request.now, store)
-    choices: Choices = [
-        (f"members.role:{one.id}", lines[one.id]) for one in held[after : after + SHOWN]
-    ]
-    if len(held) > after + SHOWN:
+    lines = lines_of(request.now, store)
+    shown = list(lines.items())[after : after + SHOWN]
+    choices: Choices = [(f"members.role:{grant}", line) for grant, line in shown]
+    if len(lines) > after + SHOWN:
         choices.append((f"members.roles:{after + SHOWN}", "members.more_roles"))
     return Reply(
         "members.roles",
-        total=len(held),
+        total=len(lines),
         done=done,
         choices=[*choices, do("members", "members.see_all"), do("menu")],
         shows=SHOWS,
     )
 
 
-def _lines(held: Sequence[Grant], now: datetime, store: Store) -> dict[int, Label]:
-    """Who holds each role, and where: in a group, on a theme, in an académie.
+def lines_of(now: datetime, store: Store) -> dict[int, Label]:
+    """Who holds each role, by its id, and where: in a group, on a theme, in an académie.
 
     Of those who would read the same, because they gave no name, each is said with a number: that
     by which the audit log says them.
     """
+    held = sorted(store.grants.held(now), key=lambda one: (one.role, one.id))
     store.people.load({one.person_id for one in held})
     people = worded([store.people.get(one.person_id) for one in held], store, now)
     said = {one.id: _line(one, people[one.person_id], store) for one in held}
@@ -86,7 +85,7 @@ def role(request: Request, store: Store, grant_id: int) -> Reply:
         choices.append((f"members.erase:{found.person_id}", "members.erase"))
     return Reply(
         "members.confirm_role",
-        line=_lines(store.grants.held(request.now), request.now, store)[grant_id],
+        line=lines_of(request.now, store)[grant_id],
         is_own=found.person_id == request.person,
         may_end=may_end,
         choices=choices,
@@ -110,16 +109,11 @@ def _may_end(roles: frozenset[Role], person_id: int, grant: Grant) -> bool:
 
 
 def _to_end(given: Mapping[str, Any], store: Store, now: datetime) -> Label:
-    line = _lines(store.grants.held(now), now, store).get(given["grant"])
+    line = lines_of(now, store).get(given["grant"])
     return Words("members.to_end_role", {"line": line or Words("members.role_over_already")})
 
 
-@approved(
-    "members.end_role",
-    Sensitive.roles,
-    may=lambda roles, _: bool(roles & set(AGREE)),
-    worded=_to_end,
-)
+@approved("members.end_role", Sensitive.roles, may=by_either, worded=_to_end)
 def _end(request: Request, store: Store, asker: int, *, grant: int) -> Reply:
     found = store.grants.get(grant, request.now)
     if found is None:

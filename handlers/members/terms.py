@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import literal, select
 
 from bot import routing
-from bot.approving import approved
+from bot.approving import approved, by_secretariat
 from bot.forms import Form, Moment, Open
 from bot.messages import Label, Refused, Reply, Request, Words
 from bot.rights import secretariat
@@ -15,7 +15,6 @@ from bot.routing import choice, number
 from bot.settings import Sensitive
 from handlers.members.listing import SHOWS, Choices, name_of, speaking
 from handlers.people import do
-from storage.grants import Role
 from storage.organisations import Mandate, NoSuchTerm
 from storage.store import Store
 
@@ -30,7 +29,7 @@ def mandate(request: Request, store: Store, mandate_id: int) -> Reply:
 def _card(found: Mandate, request: Request, store: Store, *, done: Label | None = None) -> Reply:
     """Who speaks for an organisation, and what may be changed; first a word on what was done."""
     [speaker] = speaking([found], store)
-    grants = [one for one in store.grants.held(request.now) if one.person_id == found.person_id]
+    grants = store.grants.of(found.person_id, request.now)
     choices: Choices = [
         (f"members.term:{found.id}", "members.change_term" if found.ends_at else "members.set_term")
     ]
@@ -114,11 +113,7 @@ def _to_change(given: Mapping[str, Any], store: Store, now: datetime) -> Label:
     return Words("members.to_set_term", {**whose, "ends_at": ends_at})
 
 
-def _may(roles: frozenset[Role], _given: Mapping[str, Any]) -> bool:
-    return Role.secretariat in roles
-
-
-@approved("members.change_term", Sensitive.roles, may=_may, worded=_to_change)
+@approved("members.change_term", Sensitive.roles, may=by_secretariat, worded=_to_change)
 def _change(
     request: Request, store: Store, asker: int, *, mandate: int, ends_at: str | None
 ) -> Reply:
@@ -161,7 +156,7 @@ def end_now(request: Request, store: Store, mandate_id: int) -> Reply:
     return _end(request, store, mandate=mandate_id)
 
 
-@approved("members.end_mandate", Sensitive.roles, may=_may, worded=_to_change)
+@approved("members.end_mandate", Sensitive.roles, may=by_secretariat, worded=_to_change)
 def _end(request: Request, store: Store, asker: int, *, mandate: int) -> Reply:
     """Their person and, if no delegate is left, the secretariat are told by the clock, at once."""
     try:

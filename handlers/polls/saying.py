@@ -40,28 +40,41 @@ class Lost:
 
 
 @dataclass(frozen=True)
+class Coming:
+    """An organisation whose ballot changes hands at a moment to come."""
+
+    name: str
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Say:
     """What a person has to say in a poll, as messages word it.
 
     Attributes:
         own: whether a ballot of their own goes with a press.
         organisations: whose ballots go with a press.
+        missing: those of them whose ballot nobody cast, although the person voted.
         voted, reason: what the ballots that they cast say.
         replaces: ballots by others, which a press would replace.
         settled: ballots by others, which they may not replace.
         entrusted: whose ballots a delegate has handed over to them.
         handed: whose ballots they have handed over themselves.
+        goes, comes: whose they hand over, or are handed, before the closing.
         ended: for whom they speak no more.
     """
 
     own: bool
     organisations: list[str]
+    missing: list[str]
     voted: list[Label]
     reason: str | None
     replaces: list[Other]
     settled: list[Other]
     entrusted: list[str]
     handed: list[Lost]
+    goes: list[Coming]
+    comes: list[Coming]
     ended: list[Lost]
 
     @classmethod
@@ -89,17 +102,28 @@ class Say:
                 for one in found
             ]
 
+        def coming(moments: list[datetime | None]) -> list[Coming]:
+            return [
+                Coming(_name(one, names), at)
+                for one, at in zip(spoken, moments, strict=True)
+                if at is not None and at < subject.poll.closes_at
+            ]
+
         mine = next((one for one in voices if one.mine and one.may_cast), None)
         may_cast = [one for one in spoken if one.may_cast]
+        uncast = [one for one in may_cast if mine and one.choices is None]
         return cls(
             own=any(one.organisation_id is None for one in voices) or not voices,
             organisations=listed([_name(one, names) for one in may_cast]),
+            missing=listed([_name(one, names) for one in uncast]),
             voted=voted(mine) if mine else [],
             reason=mine.reason if mine else None,
             replaces=others(None),
             settled=others(Bar.settled),
             entrusted=listed([_name(one, names) for one in may_cast if one.handover is not None]),
             handed=lost(Bar.handed),
+            goes=coming([one.goes_at for one in spoken]),
+            comes=coming([one.comes_at for one in spoken]),
             ended=lost(Bar.over),
         )
 

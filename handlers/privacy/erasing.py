@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 
 from bot import routing
 from bot.forms import Field, Form, Given, Open, Problem
-from bot.messages import Label, Reply, Request, Words
+from bot.messages import Label, Refused, Reply, Request, Words
 from bot.rendering import texts_for
 from bot.rights import anyone
 from bot.routing import choice
 from bot.texts import LANGUAGES, normalise
 from handlers.people import do
+from storage.grants import RUNNING
 from storage.store import Store
 
 ERASE, CANCEL = "erase", "cancel"
@@ -23,7 +24,12 @@ DAY, FREELY = timedelta(days=1), 2  # erasures at one address after which nobody
 
 @dataclass(frozen=True)
 class Confirmation(Field):
-    """The word that erases, typed as a whole. The only thing to press, or to number, cancels."""
+    """The word that erases, typed as a whole. The only thing to press, or to number, cancels.
+
+    `about` names what the form began with that the question says.
+    """
+
+    about: tuple[str, ...] = ()
 
     def read(self, given: Given) -> str:
         if given.value == CANCEL:
@@ -34,6 +40,10 @@ class Confirmation(Field):
 
     def choices(self, noun: str, given: Given) -> list[tuple[str, Label]]:
         return [(CANCEL, Words("privacy.do_not_erase"))]
+
+    def question(self, noun: str, answers: Mapping[str, Any]) -> Label:
+        said = {name: answers[name] for name in self.about if name in answers}
+        return Words(f"{noun}.{self.name}_ask", said)
 
 
 @cache
@@ -48,6 +58,12 @@ def erase(request: Request, store: Store) -> Open:
     return Open(erasure_form, fresh=True)
 
 
+def _begin(request: Request, store: Store, about: str) -> dict[str, Any]:
+    """The roles that nobody else would hold any more, of those that somebody should."""
+    mine, held = [request.person], sorted(request.held & RUNNING)
+    return {"last": [one for one in held if store.grants.holders(one, request.now) == mine]}
+
+
 def _erase(request: Request, store: Store, about: str, answers: Mapping[str, Any]) -> Reply:
     """Erase the person; their counted ballots stay, without them."""
     if answers["confirmation"] != ERASE:
@@ -57,6 +73,17 @@ def _erase(request: Request, store: Store, about: str, answers: Mapping[str, Any
     request.note("privacy.erased", f"person:{request.person}")
     erased = Words("privacy.erased", {"platform": request.incoming.platform})
     return Reply(acknowledge=erased, leaves=True)
+
+
+@choice("privacy.keep_me", who=anyone)
+def keep_me(request: Request, store: Store) -> Reply:
+    """Not to be erased after all, though the secretariat decided so a moment ago."""
+    person = store.people.lock(request.person)
+    if person is None or person.erase_at is None:
+        raise Refused("people.stale_choice")
+    person.erase_at = None
+    request.note("privacy.erasure_cancelled", f"person:{request.person}")
+    return Reply("privacy.kept", choices=[do("privacy"), do("menu")])
 
 
 def _count(request: Request, store: Store) -> None:
@@ -71,9 +98,10 @@ erasure_form = routing.form(
     Form(
         "erasure",
         "privacy",
-        (Confirmation("confirmation"),),
+        (Confirmation("confirmation", about=("last",)),),
         who=anyone,
         submit=_erase,
+        begin=_begin,
         reviewed=False,
     )
 )

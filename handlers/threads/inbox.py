@@ -6,6 +6,7 @@ from bot.rights import secretariat
 from bot.routing import Recipient, choice, command, notice, number
 from handlers import academies
 from handlers.broadcasts.telling import first_words
+from handlers.limits import choices_for
 from handlers.people import do
 from storage.deliveries import subject
 from storage.people import Person
@@ -171,7 +172,7 @@ def _ways_on(request: Request, store: Store, thread: Thread, last: int) -> Choic
         if mine
         else (take_action, "threads.take"),
         (f"threads.close:{thread.id}:{last}", "threads.close"),
-        (f"limits.thread:{thread.id}", "limits.restrict"),
+        *choices_for(request, f"limits.thread:{thread.id}", f"members.erase:{thread.person_id}"),
         do("threads"),
     ]
 

@@ -74,7 +74,7 @@ def last_given(connection: Connection, table: str) -> int | None:
     if connection.dialect.name == "sqlite":
         given = text("SELECT seq FROM sqlite_sequence WHERE name = :table")
         found: int | None = connection.execute(given, {"table": table}).scalar()
-        return found
+        return found or None  # a table that was rebuilt while it was empty notes 0
     sequence = sequence_of(connection, table)
     if sequence is None:
         return None

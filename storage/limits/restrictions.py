@@ -96,6 +96,11 @@ class Restrictions:
         found = [one for one in self._of(person_id) if one.lasts(now)]
         return max(found, key=_strictness, default=None)
 
+    def is_banned(self, person_id: int, now: datetime) -> bool:
+        """Whether somebody is excluded: who became one with them would be as well."""
+        found = self.of(person_id, now)
+        return found is not None and found.kind is RestrictionKind.ban
+
     def give(
         self,
         person_id: int,

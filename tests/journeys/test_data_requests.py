@@ -4,11 +4,8 @@ from datetime import timedelta
 
 import aiohttp
 import pytest
-from sqlalchemy import select
 
-from storage.deliveries import Notice
 from storage.grants import Role
-from storage.store import Store
 from tests.people import Guest, Someone, report
 from tests.stage import Stage
 
@@ -64,9 +61,48 @@ async def test_who_has_no_account_has_a_report_withdrawn(stage: Stage) -> None:
     assert "Prévenez maintenant la personne : camille@example.org" in done
     assert "Aucune demande" in await secretary.say("demandes")
     await secretary.say("journal")
-    assert "demande sur des données acceptée" in secretary.seen[-1]["text"]
+    assert "demande sur des données acceptée (DEM-2027-001)" in secretary.seen[-1]["text"]
     assert "témoignage retiré sur demande" in secretary.seen[-1]["text"]
     assert await stage.db.read(lambda store: store.reports.published(1)) is None
+
+
+@pytest.mark.web
+async def test_who_asks_by_letter_or_on_paper_is_erased(stage: Stage) -> None:
+    parent, secretary = await stage.guest(), await stage.guest(Role.secretariat)
+    number = await published(stage, parent, secretary)
+    await send(stage, kind="erasure", said=f"Effacez-moi : {number}.", report="")
+    await secretary.look()
+    await secretary.press("Lire la demande")
+    sure = await secretary.press(f"Effacer l'auteur de {number}")
+    assert "Effacer Parent d'élève (n° 1), à sa demande" in sure
+    assert "Rien ne prouve qui demande" in sure
+    await secretary.say("annuler")
+    other = await stage.guest()
+    await report(other)
+    await secretary.say("modérer")
+    await secretary.press("Lire le suivant")
+    assert "Rien ne prouve qui demande" in await secretary.press("Effacer, à sa demande")
+    await secretary.say("annuler")
+    await other.say("secrétariat")
+    await other.say("Effacez tout, merci.")
+    await secretary.say("courrier")
+    await secretary.press("Parent d'élève")
+    sure = await secretary.press("Effacer, à sa demande")
+    assert "Effacer Parent d'élève (n° 3), à sa demande" in sure
+    assert "Rien ne prouve" not in sure, "it is they who wrote"
+    assert "C'est décidé." in await secretary.say("effacer")
+    await stage.advance(timedelta(minutes=10))
+    assert "n° 3" not in " ".join(one["text"] for one in (await secretary.look()).messages)
+    assert await stage.db.read(lambda store: store.people.accounts_of(3)) == []
+
+
+@pytest.mark.web
+async def test_a_number_alone_or_a_name_alone_is_refused_with_the_reason(stage: Stage) -> None:
+    status, page = await send(stage, report="23", contact="jean")
+    assert status == 422
+    assert "REX-2026-00042. Sans ce numéro, laissez la case vide." in page
+    assert "Écrivez une adresse électronique ou postale complète." in page
+    assert (await send(stage, report="", contact="3 rue des Lilas, Foix"))[0] == 200
 
 
 @pytest.mark.web
@@ -98,6 +134,11 @@ async def test_machines_and_other_sites_ask_nothing(stage: Stage) -> None:
     statuses = [(await send(stage))[0] for _ in range(21)]
     assert statuses == [200] * 20 + [429]
     assert await waiting(stage) == 20
+    async with (
+        aiohttp.ClientSession() as http,
+        http.post(f"{stage.base}/demande", data=FORM) as refused,
+    ):
+        assert refused.headers["Retry-After"] == str(24 * 60 * 60)
 
 
 @pytest.mark.web
@@ -159,22 +200,26 @@ async def test_a_person_asks_in_chat_and_is_answered_there(stage: Stage) -> None
 
 @pytest.mark.web
 async def test_the_secretariat_is_reminded_until_it_answers(stage: Stage) -> None:
-    await stage.guest(Role.secretariat)
-    await send(stage)
-
-    def told(store: Store) -> list[int]:
-        wanted = select(Notice.arguments).where(Notice.name == "data_requests.due")
-        return [one["days"] for one in store.session.scalars(wanted)]
-
-    reminded: list[list[int]] = []
-    for _ in range(33):
-        await stage.advance(timedelta(days=1))
-        reminded.append(await stage.db.read(told))
-    on = {
-        days: 1 + [len(one) for one in reminded].index(n) for n, days in enumerate((15, 7, 1, 0), 1)
-    }
-    assert reminded[-1] == [15, 7, 1, 0]
-    assert on == {15: 16, 7: 24, 1: 30, 0: 31}, "on which day after it was asked"
+    """Of all that waits at once, however much that is."""
+    secretary = await stage.guest(Role.secretariat)
+    for _ in range(3):
+        await send(stage)
+        await stage.advance(timedelta(minutes=50))
+    await secretary.look()
+    told = []
+    for third in range(3 * 33):  # of a day: their page stays signed in
+        await stage.advance(timedelta(hours=8))
+        for text in (await secretary.say("menu")).texts:
+            said, named, others = text.partition(" DEM-2027-001")
+            if named:
+                assert "2 autres demandes attendent" in others
+                told.append((third // 3 + 1, said))
+    assert told == [
+        (16, "Il reste 15 jours pour répondre à"),
+        (24, "Il reste 7 jours pour répondre à"),
+        (30, "Il reste un jour pour répondre à"),
+        (32, "La réponse à"),
+    ]
 
 
 @pytest.mark.web

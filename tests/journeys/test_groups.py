@@ -70,16 +70,26 @@ async def test_an_invitation_offers_first_what_one_comes_for(
     await stage.organisation("amf", "AMF")
     speaks = "amf" if role in (Role.delegate, Role.substitute) else None
     guest = await stage.invited(role, speaks)
-    assert labels_of(guest) == [*offered, "Voir le menu"]
+    assert labels_of(guest) == [*offered, "Dire mon nom", "Voir le menu"]
 
 
 async def test_who_has_a_role_in_a_group_is_offered_its_work_and_the_group(stage: Stage) -> None:
     group = await on_request(stage)
     chair = await chair_of(stage, group)
-    assert labels_of(chair) == ["Convoquer une réunion", "Mon groupe : Équité", "Voir le menu"]
+    assert labels_of(chair) == [
+        "Convoquer une réunion",
+        "Mon groupe : Équité",
+        "Dire mon nom",
+        "Voir le menu",
+    ]
     assert "Vous animez ce groupe." in await chair.press("Mon groupe")
     writer = await chair_of(stage, group, Role.rapporteur)
-    assert labels_of(writer) == ["Mes réunions", "Mon groupe : Équité", "Voir le menu"]
+    assert labels_of(writer) == [
+        "Mes réunions",
+        "Mon groupe : Équité",
+        "Dire mon nom",
+        "Voir le menu",
+    ]
 
 
 def labels_of(someone: Someone) -> list[str]:

@@ -13,6 +13,7 @@ from storage.limits import LETTERS, REPORTS, UPLOADS, Limit, RestrictionKind
 from storage.limits.restrictions import Restriction
 from storage.polls import Electorate
 from storage.store import Store
+from tests.journeys.test_groups import chair_of, on_request
 from tests.journeys.test_reports import photo
 from tests.journeys.test_reviews import told, waiting
 from tests.people import STORY, Answer, Someone
@@ -61,6 +62,13 @@ async def test_who_is_paused_reads_and_votes_and_sends_nothing(stage: Stage) -> 
     for words in ("témoigner", "secrétariat"):
         assert "Votre compte est en pause" in await author.say(words), words
     assert "dpo@example.org" in await author.say("témoigner")
+    stray = await author.say("Je n'ai vendu aucun tableau.")
+    assert stray.labels == ["Contester", "Voir le menu"]
+    asked = await author.press("Contester")
+    assert "Contester une pause ou exclusion" in asked
+    assert "Je n'ai vendu aucun tableau." in asked
+    assert "Votre demande est enregistrée" in await author.press("Envoyer")
+    assert "Contester une pause ou exclusion" in await told(stage, secretary)
     await _consult(stage)
     assert "Qui vote ?" in await author.say("votes")
     await author.press("Pour")
@@ -76,6 +84,20 @@ async def test_who_is_paused_reads_and_votes_and_sends_nothing(stage: Stage) -> 
     assert left == []
 
 
+@pytest.mark.web
+async def test_a_chair_who_is_paused_calls_no_meeting_and_takes_no_name(stage: Stage) -> None:
+    chair = await chair_of(stage, await on_request(stage))
+
+    def pause(store: Store) -> None:
+        store.restrictions.give(1, RestrictionKind.mute, "insultes", None, stage.clock.now())
+
+    await stage.db.write(pause)
+    assert "Votre compte est en pause" in await chair.say("réunion")
+    await chair.say("groupes")
+    await chair.press("Équité")
+    assert "Votre compte est en pause" in await chair.press("Donner mon nom")
+
+
 @pytest.mark.everywhere
 async def test_who_is_banned_sees_to_their_data_and_no_more(stage: Stage) -> None:
     [author] = await waiting(stage, 1)
@@ -86,6 +108,8 @@ async def test_who_is_banned_sees_to_their_data_and_no_more(stage: Stage) -> Non
     news = await told(stage, author)
     assert "exclut votre compte jusqu'à nouvel ordre" in news
     assert "Motif : Vous vendez des tableaux." in news
+    assert "Dites-nous en quelques mots" in await author.press("Contester")
+    await author.say("annuler")
     for words in ("menu", STORY, "votes", "groupes", "témoigner"):
         assert "Votre compte est exclu" in await author.say(words), words
     await author.say("données")
@@ -105,6 +129,13 @@ async def test_who_is_banned_sees_to_their_data_and_no_more(stage: Stage) -> Non
     assert "Votre exclusion est levée." in await told(stage, author)
     assert "exclu" not in (await author.say("menu")).text
     assert await acts(stage) == ["limits.banned", "limits.lifted"]
+    journal = await secretary.say("journal")
+    assert "personne exclue (Parent d'élève, n° 1)" in journal
+    assert "pause ou exclusion arrêtée avant la fin (Parent d'élève, n° 1)" in journal
+    await secretary.press("Choisir qui cela concerne")
+    concerned = await secretary.press("Parent d'élève (n° 1)")
+    assert "personne exclue" in concerned
+    assert "invitation" not in concerned
 
 
 async def _consult(stage: Stage) -> int:

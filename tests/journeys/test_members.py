@@ -31,19 +31,42 @@ async def mandate(secretary: Someone, who: str) -> Answer:
     return await secretary.press(who)
 
 
-async def test_organisations_without_a_delegate_come_first(stage: Stage) -> None:
-    await stage.organisation("zep", "Zep")
+async def test_organisations_without_a_delegate_are_a_list_of_their_own(stage: Stage) -> None:
+    await stage.organisation("zep", "Zep", college="associations")
     secretary, _, _ = await asked(stage)
     await named(stage, delegate="Ada", substitute="Zoé")
     page = await secretary.say("membres")
-    assert page.labels[:2] == ["Zep", AMF]
+    assert page.labels[:3] == ["Chercher", AMF, "Voir celles sans titulaire"]
     assert "Une organisation n'a pas de titulaire." in page
-    assert "Zep : personne" in page
+    assert "Zep" not in page
     assert f"{AMF} : Ada (titulaire), Zoé (suppléance)" in page
+    assert "Zep : personne" in await secretary.press("Voir celles sans titulaire")
+    assert "Organisation signataire, collège : Associations." in await secretary.press("Zep")
+    await secretary.press("Voir toutes les organisations")
     card = await secretary.press(AMF)
     assert "Organisation signataire" in card
     assert "Mandat depuis le 11 janvier 2027, sans fin prévue." in card
     assert "Dernière visite : 11 janvier 2027." in card
+
+
+async def test_somebody_is_found_by_a_name_an_organisation_or_a_role(stage: Stage) -> None:
+    secretary, _, _ = await asked(stage)
+    await stage.invited(Role.reviewer)
+    await named(stage, delegate="Élodie Girafon")
+
+    async def search(words: str) -> Answer:
+        await secretary.say("membres")
+        await secretary.press("Chercher")
+        return await secretary.say(words)
+
+    assert "Rien ne correspond à « girafeau »" in await search("girafeau")
+    line = f"Élodie Girafon (n° 2) (titulaire), {AMF}"
+    assert (await search("GIRAFON elodie")).labels[0] == line
+    assert (await search("2 titulaire")).labels[0] == line
+    assert "« maires » : 3 réponses" in await search("maires")
+    assert (await search("relecture")).labels[0] == "Membre du comité : relecture"
+    await search("girafon")
+    assert "Mandat depuis le 11 janvier 2027" in await secretary.press("Élodie")
 
 
 @pytest.mark.everywhere
@@ -87,8 +110,8 @@ async def test_a_mandate_is_ended_now_and_once(stage: Stage) -> None:
     await stage.advance(timedelta(seconds=1))
     assert "a pris fin." in await delegate.look()
     journal = await secretary.say("journal")
-    assert f"mandat terminé (Ada (n° 2), {AMF})" in journal
-    assert f"vote confié à une suppléance (Membre du comité (n° 3), {AMF})" in journal
+    assert f"mandat terminé (Ada, n° 2, {AMF})" in journal
+    assert f"vote confié à une suppléance (Membre du comité, n° 3, {AMF})" in journal
     assert "Vous ne votez plus à la place de votre titulaire" in await substitute.look()
     assert "Ce mandat a déjà pris fin." in await secretary.press_again(yes)
     await substitute.say("votes")

@@ -172,7 +172,7 @@ async def test_who_never_wrote_is_invited_to_a_role_and_accepts(
     secretary = await secretary_on(stage)
     async with JsCorrespondent(node, synapse, "jeanne", strict=True) as jeanne:
         await secretary.say("inviter")
-        for answer in ("titulaire", "AMF", jeanne.user_id):
+        for answer in ("titulaire", "AMF", jeanne.user_id, "passer"):
             await secretary.say(answer)
         assert f"Préau écrit à {jeanne.user_id}." in await secretary.press("Inviter")
         room = await jeanne.invitation()

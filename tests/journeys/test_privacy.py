@@ -144,6 +144,8 @@ async def test_a_copy_says_everything_to_its_person_alone_for_a_week(stage: Stag
     assert data["rows"]["accounts"][0]["platform"] == "web"
     assert "un autre récit" not in raw.decode().casefold()
     assert (await other.fetch(files["text/html"]))[0] == 404
+    async with parent.http.get(f"{parent.base}{files['text/html']['url']}") as response:
+        assert response.headers["Cache-Control"] == "private, no-store"
     await parent.say("données")
     assert "Voici la copie" in await parent.press("Recevoir une copie"), "the same one again"
     await stage.advance(timedelta(days=8))
@@ -210,3 +212,14 @@ async def test_each_kind_of_unasked_message_can_be_refused(stage: Stage) -> None
     assert await stage.db.read(reached) == ([2], [1, 2])
     await parent.press("Être de nouveau prévenu des votes")
     assert await stage.db.read(reached) == ([1, 2], [1, 2])
+
+
+@pytest.mark.web
+async def test_the_last_secretary_is_told_so_before_they_erase_themselves(stage: Stage) -> None:
+    first, alone = await stage.guest(Role.secretariat), "Personne d'autre ne fait partie du secré"
+    await first.say("données")
+    assert alone in await first.press("Tout effacer")
+    await first.say("annuler")
+    await stage.guest(Role.secretariat)
+    await first.say("données")
+    assert alone not in await first.press("Tout effacer")

@@ -67,6 +67,19 @@ async def test_a_decision_can_be_undone_and_its_author_hears(stage: Stage) -> No
     assert "est de nouveau en lecture" in await told(stage, author)
 
 
+async def test_what_was_public_for_a_moment_leaves_every_chat(stage: Stage) -> None:
+    await waiting(stage, 1)
+    reader, secretary = await stage.newcomer(), await stage.invited(Role.secretariat)
+    await secretary.say("modérer")
+    await secretary.press("Lire le suivant")
+    await secretary.press("Publier")
+    assert STORY in await reader.say("REX-2027-00001")
+    undone = await secretary.press("Annuler ma décision (00001)")
+    assert STORY in undone
+    assert [one["kind"] for one in (await reader.look()).events] == ["delete"]
+    assert "n'est pas publié" in await reader.say("REX-2027-00001")
+
+
 async def test_a_decision_that_was_answered_is_not_undone(stage: Stage) -> None:
     [author] = await waiting(stage, 1)
     secretary = await stage.invited(Role.secretariat)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from handlers.groups.card import locked
 from storage.database import Database
 from storage.grants import Role
 from storage.groups import (
@@ -124,6 +125,20 @@ def test_who_leaves_while_they_are_appointed_leads_nothing(db: Database) -> None
             lambda store: store.groups.appoint(1, person, person, NOW),
         )
     assert db.read_now(lambda store: store.groups.led_by(person, NOW)) == []
+
+
+def test_who_is_taken_out_while_they_are_appointed_is_known_to_lead(db: Database) -> None:
+    person = db.write_now(lambda store: somebody(store).person_id)
+    db.write_now(lambda store: store.groups.join(1, person, NOW))
+
+    def looks(store: Store) -> list[int]:
+        locked(store, 1)
+        return store.groups.holders(1, NOW)
+
+    def appoints(store: Store) -> None:
+        store.groups.appoint(1, person, person, NOW)
+
+    assert one_after_the_other(db, appoints, looks) == [person]
 
 
 def test_the_end_of_a_chair_ends_nothing_else(db: Database) -> None:

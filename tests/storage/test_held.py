@@ -73,6 +73,7 @@ KEPT = {"people", "mandates", "grants", "handovers"}  # with nothing in them but
 # What the committee goes on with says by a number who made it.
 MADE = {
     "grants.granted_by",
+    "invitations.agreed_by",
     "invitations.created_by",
     "polls.created_by",
     "text_versions.created_by",

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from storage.approvals import Approval, ApprovalState
 from storage.conversations import Place
 from storage.database import Database
 from storage.people import Account
@@ -95,3 +96,23 @@ def test_a_reader_who_is_erased_holds_nothing(db: Database) -> None:
     one_after_the_other(db, take, lambda store: store.erase(reviewer, NOW))
     [left] = db.read_now(lambda store: store.reports.written_by(author))
     assert (left.state, left.claimed_by) == (ReportState.submitted, None)
+
+
+def test_what_is_decided_is_not_void(db: Database) -> None:
+    def asked(store: Store) -> int:
+        return store.approvals.ask("members.erase", {}, somebody(store).person_id, NOW).id
+
+    approval = db.write_now(asked)
+
+    def accept(store: Store) -> None:
+        found = store.approvals.lock(approval, NOW)
+        assert found is not None
+        assert store.approvals.settle(found, ApprovalState.accepted)
+
+    def void(store: Store) -> list[Approval]:
+        return store.approvals.void("members.erase", {}, NOW)
+
+    assert one_after_the_other(db, accept, void) == []
+    found = db.read_now(lambda store: store.approvals.get(approval))
+    assert found is not None
+    assert found.state is ApprovalState.accepted
