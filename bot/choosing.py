@@ -65,34 +65,39 @@ def _only(actions: set[str]) -> str | None:
     return next(iter(actions)) if len(actions) == 1 else None
 
 
-def said_of_last(request: Request, store: Store) -> list[Offer]:
-    """The choices whose label, or another name of it, was typed as a whole.
+def said_of_last(request: Request, store: Store) -> tuple[list[Offer], bool]:
+    """The choices whose label, or another name of it, was typed as a whole; whether one is meant.
 
     They stand in the messages that await an answer; or, by its label, one in what came unasked
-    shortly before.
+    shortly before. « Oui » is said of the newest: of one before it, that is to be asked.
     """
     if len(request.text) > LONGEST_NAME:
-        return []
+        return [], False
     waiting = awaited(request, store)
     offers = [(said, choice) for said, actions in waiting for choice in actions]
     choices = [choice for _, choice in offers]
-    fitting = _labelled(request.text, choices, loosely=False)
-    fitting = fitting or _named(request.text, choices, request)
+    fitting, newest = _labelled(request.text, choices, loosely=False), choices
+    if not fitting:
+        fitting = _named(request.text, choices, request)
+        newest = waiting[-1][1] if waiting else []
     if fitting:
-        return [one for one in offers if one[1][0] in fitting]
+        is_meant = fitting <= {action for action, _ in newest}
+        return [one for one in offers if one[1][0] in fitting], is_meant
     unasked = store.deliveries.offered(request.context.chat_id, unasked=True)
     choices = [choice for one in unasked for choice in one]
     action = _only(_labelled(request.text, choices, loosely=False))
-    return [("", [action, request.text])] if action else []
+    return ([("", [action, request.text])] if action else []), True
 
 
-def one_of(fitting: Sequence[Offer], request: Request, store: Store) -> routing.Answer:
-    """Do what was chosen; if it may be several things, ask which."""
+def one_of(
+    fitting: Sequence[Offer], request: Request, store: Store, *, is_meant: bool = True
+) -> routing.Answer:
+    """Do what was chosen; if it may be several things, or was not meant, ask which."""
     choices = {
         action: Words("people.number_of", {"title": title, "label": label})
         for title, (action, label) in fitting
     }
-    if len(choices) == 1:
+    if len(choices) == 1 and is_meant:
         return routing.act(next(iter(choices)), request, store)
     return Reply("people.which_message", choices=list(choices.items()), said=request.text)
 

@@ -257,8 +257,10 @@ def _unasked(request: Request, store: Store) -> routing.Answer:
         return _numbered(request, store)
     if request.files or request.incoming.problem:
         return _stray_file(request, store)
-    fitting = said_of_last(request, store)
-    return one_of(fitting, request, store) if fitting else _stray(request, store)
+    fitting, is_meant = said_of_last(request, store)
+    if fitting:
+        return one_of(fitting, request, store, is_meant=is_meant)
+    return _stray(request, store)
 
 
 def _stray_file(request: Request, store: Store) -> routing.Answer:

@@ -14,6 +14,7 @@ from bot.tables import write_table
 from bot.texts import Texts
 from bot.wording import person_name
 from storage.exports import TABLE_TYPE, DataExport, Exported
+from storage.people import Account
 from storage.store import Store
 
 Row = Sequence[str]
@@ -32,16 +33,21 @@ def may_have(export: DataExport, store: Store, now: datetime) -> bool:
     return bool((auditor.roles or frozenset()) & store.roles_of(export.person_id, now))
 
 
-def file_of(file_id: int, signed_in: bool, store: Store, now: datetime) -> tuple[str, bytes] | None:
+def file_of(
+    file_id: int, account_id: int, signed_in: bool, store: Store, now: datetime
+) -> tuple[str, bytes] | None:
     """A file's media type and content, for a reader of a chat to which it was sent.
 
-    A table is given no more to whose role has ended, or does not count in this session.
+    A table is given to who asked for it, and no more once their role has ended, or in a session in
+    which it does not count.
     """
     found = store.files.content(file_id)
     if found is None or found[0] != TABLE_TYPE:
         return found
     table = store.exports.table_in(file_id)
-    return found if table is not None and signed_in and may_have(table, store, now) else None
+    reader = store.session.get_one(Account, account_id).person_id
+    is_theirs = table is not None and table.person_id == reader and may_have(table, store, now)
+    return found if is_theirs and signed_in else None
 
 
 def table_of(export: DataExport, store: Store, settings: Settings, now: datetime) -> Table:

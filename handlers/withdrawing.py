@@ -17,7 +17,7 @@ from bot.routing import Recipient, choice, notice, number
 from bot.settings import Sensitive
 from handlers.data_requests import Choices, card, found_request, report_of, to_see
 from handlers.people import do
-from storage.data_requests import DataRequest
+from storage.data_requests import DataRequest, RequestKind, RequestState
 from storage.reports import Report, ReportState
 from storage.store import Store
 
@@ -36,8 +36,10 @@ def withdraw(request: Request, store: Store, request_id: int) -> Reply:
 
 
 def _is_authors(asked: DataRequest, report: Report) -> bool:
-    """Whether who asks is known, by their account, to have written a report."""
-    return asked.person_id is not None and asked.person_id == report.author_id
+    """Whether who asks for it is known, by their account, to have written a report."""
+    to_go = asked.kind in (RequestKind.withdrawal, RequestKind.erasure)
+    waits = asked.state is RequestState.waiting
+    return to_go and waits and asked.person_id == report.author_id
 
 
 @choice("data_requests.withdraw_now", number, who=secretariat)

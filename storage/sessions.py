@@ -239,13 +239,12 @@ class Sessions:
     def remember_redemption(
         self, code: str, request: str, account_id: int, signed_in: bool, now: datetime
     ) -> None:
-        self.session.add(
-            Redemption(
-                key=f"{tidy_code(code)} {request}",
-                account_id=account_id,
-                signed_in=signed_in,
-                made_at=now,
-            )
+        made = {"account_id": account_id, "signed_in": signed_in, "made_at": now}
+        insert = insert_into(self.session, Redemption).values(
+            key=f"{tidy_code(code)} {request}", **made
+        )
+        self.session.execute(
+            insert.on_conflict_do_update(index_elements=[Redemption.key], set_=made)
         )
 
     def redemption(self, code: str, request: str, now: datetime) -> tuple[int, bool] | None:

@@ -1,6 +1,6 @@
 """The accounts of one person: which they are, where notices come, and how one is unlinked."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from bot.messages import Label, Refused, Reply, Request, Words
@@ -161,6 +161,17 @@ def _to_unlink(account_id: int, request: Request, store: Store) -> Account:
             choices: list[tuple[str, Label | str]] = [("linking.accounts", "linking.see_accounts")]
             raise Refused("linking.too_new", account=shown, until=until, choices=choices)
     return account
+
+
+def may_not_before(request: Request, store: Store) -> datetime | None:
+    """Until when this account, linked not long ago, may not decide over those that were there."""
+    here = store.session.get_one(Account, request.context.account_id)
+    joined = here.joined_at
+    if joined is None or request.now >= joined + NEW_FOR:
+        return None
+    others = [one.joined_at for one in store.people.accounts_of(request.person) if one is not here]
+    was_there = any(one is None or one < joined for one in others)
+    return joined + NEW_FOR if was_there else None
 
 
 def _mine(account_id: int, request: Request, store: Store) -> Account:

@@ -14,6 +14,7 @@ from bot.rendering import texts_for
 from bot.rights import anyone
 from bot.routing import choice
 from bot.texts import LANGUAGES, normalise
+from handlers.linking.accounts import may_not_before
 from handlers.people import do
 from storage.grants import RUNNING
 from storage.store import Store
@@ -60,14 +61,28 @@ def erase(request: Request, store: Store) -> Open:
 
 def _begin(request: Request, store: Store, about: str) -> dict[str, Any]:
     """The roles that nobody else would hold any more, of those that somebody should."""
+    _check_age(request, store)
     mine, held = [request.person], sorted(request.held & RUNNING)
     return {"last": [one for one in held if store.grants.holders(one, request.now) == mine]}
+
+
+def _check_age(request: Request, store: Store) -> None:
+    """An account that came by a trick must not erase whose the roles, votes and reports are.
+
+    Raises:
+        Refused
+    """
+    until = may_not_before(request, store)
+    if until is not None:
+        accounts = ("linking.accounts", "linking.see_accounts")
+        raise Refused("privacy.too_new", until=until, choices=[accounts, do("menu")])
 
 
 def _erase(request: Request, store: Store, about: str, answers: Mapping[str, Any]) -> Reply:
     """Erase the person; their counted ballots stay, without them."""
     if answers["confirmation"] != ERASE:
         return Reply("privacy.kept", choices=[do("privacy"), do("menu")])
+    _check_age(request, store)
     _count(request, store)
     store.erase(request.person, request.now)
     request.note("privacy.erased", f"person:{request.person}")

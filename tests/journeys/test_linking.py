@@ -172,6 +172,23 @@ async def test_of_two_questions_a_no_is_asked_about(square: Square) -> None:
     assert "Rien n'est relié" in (await talker.press("Non, ne rien relier")).text
 
 
+async def test_a_yes_to_a_message_before_the_newest_is_asked_about(square: Square) -> None:
+    guest, talker = await square.stage.guest(), await square.met("ada")
+    await talker.say(code_in((await guest.say("lier")).text))
+
+    def open_poll(store: Store) -> None:
+        closes = NOW + timedelta(days=2)
+        poll = store.polls.open("Oui ?", electorate=Electorate.public, closes_at=closes, now=NOW)
+        asked = store.polls.asked(poll, NOW)
+        store.deliveries.notify("polls.opened", {"poll": poll.id}, asked, NOW)
+
+    await square.stage.db.write(open_poll)
+    await square.stage.service.deliver()
+    assert "À quoi répond « oui » ?" in (await talker.say("oui")).text
+    assert len(await people(square)) == 2
+    assert "Confirmez maintenant là-bas" in (await talker.press("Oui")).text
+
+
 async def test_who_said_yes_is_told_that_nobody_else_did(square: Square) -> None:
     guest, talker = await square.stage.guest(), await square.met("ada")
     code = code_in((await guest.say("lier")).text)
@@ -450,6 +467,8 @@ async def test_who_was_linked_by_a_trick_takes_no_mandate(square: Square, is_fir
     await trickster.press("Mes comptes")
     refused = await trickster.press("Délier")
     assert "Ce sera possible le lundi 18 janvier 2027" in refused
+    await trickster.say("données")
+    assert "Il ne peut pas encore tout effacer" in await trickster.press("Tout effacer")
     await victim.say("réglages")
     await victim.press("Mes comptes")
     await victim.press("Délier")

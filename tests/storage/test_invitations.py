@@ -121,3 +121,14 @@ def test_what_waits_for_a_second_person_is_void_with_who_asked(db: Database) -> 
         assert [one.arguments for one in made] == [None] * 3
 
     db.write_now(run)
+
+
+def test_a_code_is_brought_again_once_that_is_not_remembered_any_more(db: Database) -> None:
+    def bring(store: Store) -> None:
+        account, _ = store.people.arrive("web", "a", "fr", NOW)
+        for now in (NOW, NOW + A_DAY):
+            assert store.sessions.redemption("K3PZ", "again", now) is None
+            store.sessions.remember_redemption("K3PZ", "again", account.id, False, now)
+            assert store.sessions.redemption("K3PZ", "again", now) == (account.id, False)
+
+    db.write_now(bring)

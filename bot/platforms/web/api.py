@@ -274,8 +274,8 @@ class Api:
             file_id = read_file_name(self.database.keyring, guest.chat_id, name)
         except Forged:
             raise Denied("not_found", 404) from None
-        now, signed_in = self.clock.now(), guest.signed_in
-        found = await self.database.read(lambda store: file_of(file_id, signed_in, store, now))
+        reader, now = (guest.account_id, guest.signed_in), self.clock.now()
+        found = await self.database.read(lambda store: file_of(file_id, *reader, store, now))
         if found is None:
             raise Denied("not_found", 404)
         media_type, content = found
