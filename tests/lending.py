@@ -43,8 +43,10 @@ class Lending:
             tables = [name for (name,) in connection.execute(TABLES)]
             self._rows = {name: rows for name in tables if (rows := _rows(connection, name))}
             sequences = connection.execute(SEQUENCES).fetchall()
-        steps = ["SET session_replication_role = replica"]  # in any order, whatever refers to what
-        steps += [f"DELETE FROM {name}" for name in tables]
+        steps = [
+            f"TRUNCATE {', '.join(tables)}"
+        ]  # not emptied row by row: new ones keep their order
+        steps += ["SET session_replication_role = replica"]  # whatever refers to what
         steps += [
             f"SELECT setval('{name}', {last or 1}, {last is not None})" for name, last in sequences
         ]

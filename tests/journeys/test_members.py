@@ -206,6 +206,7 @@ async def test_an_erased_delegate_is_named_no_more(stage: Stage) -> None:
     assert "delete" in [event["kind"] for event in gone.events]
     assert "Girafon" not in await secretary.say("membres")
     await stage.advance(timedelta(seconds=1))
+    await stage.service.deliver()
     assert f"Plus personne n'est titulaire pour {AMF}." in await secretary.look()
 
 
