@@ -1,6 +1,6 @@
 """Migrated PostgreSQL databases, lent to one test after another and emptied in between.
 
-To copy one takes fifty times as long. Each loan bears another name: what a test before left running
+To copy one takes twice as long. Each loan bears another name: what a test before left running
 does not find it.
 """
 
