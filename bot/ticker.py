@@ -84,6 +84,7 @@ class Ticker:
 
     def stop(self) -> None:
         self._stopped = True
+        self._scheduler.pause()  # at once: what would begin and end in one turn is a failure to it
         self._scheduler.shutdown(wait=False)
 
     async def advance(self, clock: MovableClock, to: datetime | None) -> datetime:

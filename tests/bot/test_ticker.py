@@ -70,6 +70,15 @@ async def test_a_tick_that_is_stopped_is_no_failure(
     assert caplog.records == []
 
 
+async def test_nor_is_one_that_was_to_begin(db: Database, caplog: pytest.LogCaptureFixture) -> None:
+    ticking = ticker(db, Job("soon", lambda *_: None, every=3600))
+    with caplog.at_level(logging.ERROR):
+        ticking.start()
+        ticking.stop()
+        await asyncio.sleep(0.05)
+    assert caplog.records == []
+
+
 async def test_only_what_must_be_settled_waits_for_what_is_in_hand(db: Database) -> None:
     """And time goes on although something that is due waits for that."""
     moments: dict[str, list[datetime]] = {"closing": [], "other": []}
