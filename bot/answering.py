@@ -11,7 +11,7 @@ from bot.among import Restraint
 from bot.markup import clean
 from bot.messages import Incoming, Reply, Request
 from bot.platforms.base import Outcome, Platform
-from bot.rendering import render, texts_for, title
+from bot.rendering import Rendering, render, texts_for, title
 from bot.settings import Settings
 from storage.conversations import MOST_AWAITED, Applied, Context, Seen, unsent
 from storage.deliveries import Born, Operation, Outgoing, numbered
@@ -47,7 +47,12 @@ class Answering:
         self._restraint = Restraint()
 
     def worded(
-        self, store: Store, request: Request, replies: Sequence[Reply], updates: Sequence[Applied]
+        self,
+        store: Store,
+        request: Request,
+        replies: Sequence[Reply],
+        updates: Sequence[Applied],
+        rendering: Rendering,
     ) -> Answer:
         """Replies in the language of who reads them."""
         context, incoming = request.context, request.incoming
@@ -55,8 +60,7 @@ class Answering:
         texts = texts_for(context.language, request.zone)
         toast, left = None, False
         for reply in replies:
-            if reply.acknowledge is not None:
-                toast = texts.label(reply.acknowledge)
+            toast = rendering.toast(reply, texts) or toast
             left = left or reply.leaves
             if reply.forget_from is not None:
                 gone = store.deliveries.forget_messages(context.chat_id, request.now)
@@ -69,7 +73,7 @@ class Answering:
             edits = reply.replace and incoming.message is not None
             operation = Operation.edit if edits else Operation.send
             message = incoming.message if edits else None
-            body = render(reply, ours)
+            body = rendering.body(reply, ours)
             answer.outgoing.append(Outgoing(body, operation, message, reply.shows))
         answer.outcome = Outcome(Seen.new, toast=toast, chat_id=context.chat_id, left=left)
         return answer

@@ -19,6 +19,7 @@ from bot.limiting import measured, newcomers, seconds, spend_files, too_many, to
 from bot.messages import Incoming, Refused, Reply, Request
 from bot.platforms.base import Outcome, Platform
 from bot.references import new_reference
+from bot.rendering import Rendering
 from bot.routing import FORMS, act_together
 from bot.settings import Settings
 from bot.texts import LANGUAGES
@@ -287,10 +288,11 @@ class Dispatcher:
         called = [one for _, one, _ in asked if not self._keeps_page(one.incoming)]
         new = newcomers(store, [one.context for one in called], now)
         together = self._together(store, [request for _, request, _ in asked])
+        rendering = Rendering()
         for position, request, fresh in asked:
             reply = together.get(request)
             replies = [reply] if reply is not None else self._replies(store, request)
-            answer = self.answering.worded(store, request, replies, fresh)
+            answer = self.answering.worded(store, request, replies, fresh, rendering)
             answer.outcome = measured(answer.outcome, request, new)
             done[position] = answer
         self.answering.keep(store, [one for one in done if isinstance(one, Answer)], now)
@@ -412,7 +414,7 @@ class Dispatcher:
             return Outcome(Seen.new, gone=True)
         request = self._request(store, incoming, context, now)
         replies = [Reply("people.failed", reference=reference)]
-        answer = self.answering.worded(store, request, replies, [])
+        answer = self.answering.worded(store, request, replies, [], Rendering())
         self.answering.keep(store, [answer], now)
         return answer.outcome
 

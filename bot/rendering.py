@@ -37,6 +37,30 @@ def render(reply: Reply, texts: Texts) -> dict[str, Any]:
     return body
 
 
+class Rendering:
+    """Renders what a group of updates is answered: what several are told alike, once."""
+
+    def __init__(self) -> None:
+        self._bodies: dict[tuple[Reply, Texts], dict[str, Any]] = {}
+        self._toasts: dict[tuple[Reply, Texts], str] = {}
+
+    def body(self, reply: Reply, texts: Texts) -> dict[str, Any]:
+        """As `render`; what is inside of it may be another's as well."""
+        body = self._bodies.get((reply, texts))
+        if body is None:
+            body = self._bodies[reply, texts] = render(reply, texts)
+        return dict(body)
+
+    def toast(self, reply: Reply, texts: Texts) -> str | None:
+        """What is shown at once and kept nowhere, if anything is."""
+        if reply.acknowledge is None:
+            return None
+        toast = self._toasts.get((reply, texts))
+        if toast is None:
+            toast = self._toasts[reply, texts] = texts.label(reply.acknowledge)
+        return toast
+
+
 def title(body: dict[str, Any]) -> str:
     """The beginning of a message, by which a person recognises it."""
     line = as_plain(body["markup"]).partition("\n")[0]

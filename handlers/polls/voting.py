@@ -194,10 +194,18 @@ def _vote_together(
         poll_id: iter(store.polls.press_together(poll_id, some))
         for poll_id, some in presses.items()
     }
+    cards: dict[tuple[int, int | None, str | None], Reply] = {}
     replies: list[Reply | None] = []
     for request, (poll_id, _) in asked:
         cast = next(casts[poll_id])
-        replies.append(_voted(cast, request, store) if cast is not None else None)
+        if cast is None:
+            replies.append(None)
+            continue
+        [own] = cast.voices
+        said_alike = poll_id, own.choices, own.reason
+        if said_alike not in cards:
+            cards[said_alike] = _voted(cast, request, store)
+        replies.append(cards[said_alike])
     return replies
 
 

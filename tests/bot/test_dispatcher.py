@@ -1,6 +1,8 @@
 """One update, one transaction; a poisoned one is set aside."""
 
 import asyncio
+import itertools
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,13 +12,14 @@ from sqlalchemy.exc import OperationalError
 
 from bot import dispatcher
 from bot.conversation import converse
-from bot.messages import Reply, Request
+from bot.messages import Incoming, Reply, Request
 from bot.settings import Settings
 from storage.conversations import MOST_THREADS, Applied, Conversation, Conversations, Seen
 from storage.database import Database
 from storage.deliveries import Delivery
 from storage.limits import MESSAGES
 from storage.people import Chat, ChatKind
+from storage.polls import Electorate, Polls
 from storage.store import Store
 from tests.conftest import NOW
 from tests.people import STORY
@@ -245,4 +248,60 @@ async def test_threads_are_counted_together_and_are_not_begun_for_ever(
         Conversation.thread == "", Conversation.kept.is_not(None)
     )
     assert await db.read(lambda store: store.session.scalars(kept).one()) == "Dans le fil"
+    await stage.close()
+
+
+async def test_what_is_pressed_together_is_answered_as_what_is_pressed_alone(
+    settings: Settings, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever chose the same is told the same, each in their language, with their own reason."""
+    stage = Stage(settings, db, NOW)
+    square = await Square.opened(settings, db, stage)
+    names = ("@one", "@two", "@three", "@four", "@five")
+    for name, language in zip(names, ("fr", "fr", "en", "en", "fr"), strict=True):
+        await square.receive(name, name, text="/start", language=language)
+
+    def begin(store: Store) -> None:
+        store.polls.open(
+            "Que faire ?",
+            electorate=Electorate.public,
+            closes_at=NOW + timedelta(days=1),
+            now=NOW,
+            options=("Le réseau", "Les tablettes"),
+        )
+
+    await db.write(begin)
+    apply, numbers = stage.service.dispatcher.apply_all, itertools.count()
+    presses = [
+        Incoming(
+            platform=NAME,
+            chat=name,
+            sender=name,
+            update_id="",
+            received_at=NOW,
+            choice=f"polls.vote:1:{option}",
+            message="1",
+        )
+        for name, option in zip(names, (0, 1, 0, 1, 0), strict=True)
+    ]
+
+    async def answers(group: list[Incoming]) -> list[object]:
+        new = [replace(one, update_id=f"press {next(numbers)}") for one in group]
+        outcomes = await db.write(lambda store: apply(store, new))
+        return [(one.toast, [born.outgoing for born in one.born]) for one in outcomes]
+
+    async def answers_one_by_one() -> list[object]:
+        return [answer for one in presses for answer in await answers([one])]
+
+    await answers_one_by_one()
+    person = await db.read(lambda store: square.person_id(store, "five"))
+    await db.write(
+        lambda store: store.polls.explain(1, person, "Elles sont usées", NOW, as_member=False)
+    )
+    alone = await answers_one_by_one()
+    assert len({str(one) for one in alone}) == 5
+    with monkeypatch.context() as patch:
+        patch.setattr(Polls, "press", None)
+        together = await answers(presses)
+    assert together == alone
     await stage.close()

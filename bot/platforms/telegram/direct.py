@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from telegram import Bot
-from telegram.request import RequestData
+from telegram.request import BaseRequest, RequestData
 
 
 @dataclass(frozen=True)
@@ -19,14 +19,21 @@ class _Written:
     contains_files = False
 
 
-async def call(bot: Bot, method: str, **parameters: str | None) -> Any:
+async def call(
+    bot: Bot, method: str, *, read_timeout: float | None = None, **parameters: str | None
+) -> Any:
     """Call a method of the Bot API; return its result as it came.
 
     Args:
+        read_timeout: seconds for the answer to come; by default the transport's.
         parameters: as they are written; None is left out.
 
     Raises:
         telegram.error.TelegramError: as the same call of the bot would.
     """
     written = _Written({name: value for name, value in parameters.items() if value is not None})
-    return await bot.request.post(f"{bot.base_url}/{method}", cast(RequestData, written))
+    return await bot.request.post(
+        f"{bot.base_url}/{method}",
+        cast(RequestData, written),
+        read_timeout=BaseRequest.DEFAULT_NONE if read_timeout is None else read_timeout,
+    )

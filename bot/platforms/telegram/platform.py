@@ -160,11 +160,11 @@ class Telegram:
             raise Unavailable
         await self._take(update, body)
 
-    async def _take(self, update: Update, body: dict[str, Any] | None = None) -> None:
+    async def _take(self, update: Update, body: dict[str, Any]) -> None:
         """Take one update; when this returns it is committed or held, or is none of ours.
 
         Args:
-            body: the update as it came, if that is known.
+            body: the update as it came.
         """
         assert self._reader is not None
         assert self._receiver is not None
@@ -175,8 +175,7 @@ class Telegram:
         elif not self.settings.collects:
             self._hints.tell(arrival, "web_errors.not_open")
         elif self._receiver.waits(arrival.incoming) or self._gathering.is_needed(arrival):
-            whole = update.to_dict() if body is None else body
-            await self._holding.hold(arrival, update, whole, self._receiver.in_hand)
+            await self._holding.hold(arrival, update, body, self._receiver.in_hand)
         elif self._gathering.closed:
             raise Unavailable
         else:
@@ -206,7 +205,7 @@ class Telegram:
         try:
             if said:
                 with self._typing(first):
-                    whole = replace(said[0], more=tuple(said[1:]))
+                    whole = replace(said[0], more=tuple(said[1:])) if said[1:] else said[0]
                     outcome = await self._receiver.receive(whole)
         except Unavailable:
             if first.query is not None:

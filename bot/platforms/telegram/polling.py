@@ -1,14 +1,16 @@
 """Long polling: what was received is confirmed to Telegram once it is committed."""
 
 import asyncio
-import warnings
+import json
 from collections.abc import Callable, Coroutine
+from operator import itemgetter
 from typing import Any
 
 import structlog
 from telegram import Bot, Update
 from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
 
+from bot.platforms.telegram import direct
 from bot.platforms.telegram.failures import seconds
 from bot.platforms.telegram.updates import ALLOWED
 from storage.database import Unavailable
@@ -22,7 +24,8 @@ AGAIN = 1.0  # seconds before something is tried again that could not be applied
 LAST = 2.0  # seconds for what is in hand when we stop
 LONGEST_PAUSE = 30.0  # seconds
 
-Take = Callable[[Update], Coroutine[Any, Any, None]]
+Take = Callable[[Update, dict[str, Any]], Coroutine[Any, Any, None]]
+_ALLOWED = json.dumps(ALLOWED)
 
 
 class Polling:
@@ -69,41 +72,43 @@ class Polling:
         self._done = {number for number in self._done if number >= confirmed}
         if self._next == confirmed:  # after a quiet week, Telegram may count from anywhere
             self._next = 0
-        for update in sorted(updates, key=lambda one: one.update_id):
+        for update, body in updates:
             number = update.update_id
-            if number in self._in_hand or number in self._done:
-                continue
             self._next = max(self._next, number + 1)
             self._failed.discard(number)
-            self._in_hand[number] = asyncio.create_task(self._take(update))
+            self._in_hand[number] = asyncio.create_task(self._take(update, body))
         await self._wait()
 
-    async def _waiting(self, offset: int) -> list[Update]:
-        """What waits at Telegram and can be read; the rest is passed over."""
+    async def _waiting(self, offset: int) -> list[tuple[Update, dict[str, Any]]]:
+        """What waits at Telegram and is new here, in order, as it came and as it is read.
+
+        What nobody can read is passed over.
+        """
+        at_most = 0 if self._in_hand or self._pause else LONG_POLL
+        found = await direct.call(
+            self._bot,
+            "getUpdates",
+            read_timeout=at_most + SLACK,
+            offset=str(offset) if offset else None,
+            timeout=str(at_most),
+            allowed_updates=_ALLOWED,
+        )
         try:
-            return list(
-                await self._bot.get_updates(
-                    offset=offset or None,
-                    timeout=0 if self._in_hand or self._pause else LONG_POLL,
-                    read_timeout=SLACK,
-                    allowed_updates=ALLOWED,
-                )
-            )
-        except TelegramError:
-            raise
-        except Exception as error:
-            log.warning("an update cannot be read", reason=type(error).__name__)
-        with warnings.catch_warnings(action="ignore"):  # it would rather have us call get_updates
-            found = await self._bot.do_api_request("getUpdates", {"offset": offset})
-        readable = []
-        for one in found if isinstance(found, list) else ():
+            found = sorted(found, key=itemgetter("update_id"))
+        except (TypeError, KeyError):
+            raise TelegramError("Invalid server response") from None
+        new = []
+        for body in found:
+            number = body["update_id"]
+            if number in self._in_hand or number in self._done:
+                continue
             try:
-                readable.append(Update.de_json(one, self._bot))
-            except Exception:
-                number = int(one["update_id"])
+                new.append((Update.de_json(body, self._bot), body))
+            except Exception as error:
+                log.warning("an update cannot be read", reason=type(error).__name__)
                 self._done.add(number)
                 self._next = max(self._next, number + 1)
-        return readable
+        return new
 
     @property
     def _offset(self) -> int:

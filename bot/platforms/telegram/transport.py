@@ -6,6 +6,7 @@ of here, not even as the cause of another.
 
 import json
 import ssl
+from functools import cache
 from io import BytesIO
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
@@ -241,6 +242,7 @@ def _given(timeout: Any, usual: float | None) -> float | None:
     return None if timeout is None else float(timeout)
 
 
+@cache  # a few, of many calls
 def _timeout(
     *,
     connect: float | None,

@@ -112,8 +112,8 @@ async def serving(handler: Any) -> AsyncIterator[str]:
 @asynccontextmanager
 async def bot_at(url: str, **options: Any) -> AsyncIterator[Bot]:
     """A bot over our transport, which has not asked who it is."""
-    request, polling = AiohttpRequest(**options), AiohttpRequest(pool_size=1)
-    bot = Bot(TOKEN, base_url=f"{url}/bot", request=request, get_updates_request=polling)
+    request = AiohttpRequest(**options)
+    bot = Bot(TOKEN, base_url=f"{url}/bot", request=request, get_updates_request=request)
     await request.initialize()
     try:
         yield bot

@@ -40,12 +40,8 @@ async def api() -> AsyncIterator[BotApi]:
 @pytest.fixture
 async def calls(api: BotApi) -> AsyncIterator[Calls]:
     request = AiohttpRequest()
-    async with Bot(
-        api.token,
-        base_url=f"{api.url}/bot",
-        request=request,
-        get_updates_request=AiohttpRequest(pool_size=1),
-    ) as bot:
+    base = f"{api.url}/bot"
+    async with Bot(api.token, base_url=base, request=request, get_updates_request=request) as bot:
         yield Calls(bot, read_file)
 
 

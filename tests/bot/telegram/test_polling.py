@@ -3,12 +3,15 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 from structlog.testing import capture_logs
+from telegram import Bot
 
-from bot.platforms.telegram import polling
+from bot.platforms.telegram import direct, polling
 from bot.settings import Settings
 from storage.conversations import Conversation, Update
 from storage.database import Database
@@ -136,6 +139,22 @@ async def test_the_operator_is_told_once_that_telegram_is_away(stage: Stage, api
     said = [one["event"] for one in logs if "Telegram" in one["event"]]
     assert said == ["Telegram does not answer", "Telegram answers again"]
     assert "409" in str(logs)
+
+
+async def test_what_is_no_list_of_updates_is_asked_for_again(stage: Stage, api: BotApi) -> None:
+    someone = await begun(stage)
+    garbled = iter([True, ["update"], [{"message": {}}], [7]])
+
+    async def answer(bot: Bot, method: str, **more: Any) -> Any:
+        found = next(garbled, None) if method == "getUpdates" else None
+        return await direct.call(bot, method, **more) if found is None else found
+
+    with pytest.MonkeyPatch.context() as patch, capture_logs() as logs:
+        patch.setattr(polling, "LONGEST_PAUSE", 0.01)
+        patch.setattr(polling, "direct", SimpleNamespace(call=answer))
+        await someone.say("menu")
+    assert next(garbled, None) is None
+    assert [one["event"] for one in logs] == ["Telegram does not answer", "Telegram answers again"]
 
 
 @pytest.fixture
