@@ -4,18 +4,22 @@ Usage: python -m benchmarks.echo_nio HOMESERVER USER_ID DEVICE_ID TOKEN FOLDER
 
 It does one thing for each line that it is given, and then answers with a line:
 
+    words FILE                 0, once it knows what to send: the content of an event
     send MANNER COUNT ROOM…    messages a second, sequential, concurrent, or listening as well
     look                       0, once it knows its rooms and what was said
     hear COUNT                 when it had read so much, by time.monotonic
 """
 
 import asyncio
+import json
 import logging
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
 
 from nio import (
     AsyncClient,
@@ -30,14 +34,6 @@ from nio import (
 AT_ONCE = 20
 WAIT = 30_000  # milliseconds that a sync may take
 TIMELINE = {"room": {"timeline": {"limit": 50}}}  # as Préau asks; by default it is 10
-TEXT = "Bonjour !" + 20 * " La consultation"  # as long as what Préau sends
-WORDS = {
-    "msgtype": "m.notice",
-    "body": TEXT,
-    "format": "org.matrix.custom.html",
-    "formatted_body": f"<i>{TEXT}</i>",
-    "m.mentions": {},
-}
 
 
 class Bot:
@@ -45,6 +41,7 @@ class Bot:
 
     def __init__(self, client: AsyncClient) -> None:
         self.client = client
+        self._words: dict[str, Any] = {}
         self._heard = 0
         self._wanted = float("inf")
         client.add_event_callback(self._hear, (RoomMessageText, UnknownEvent))
@@ -56,6 +53,10 @@ class Bot:
             await self.client.keys_upload()
         if self.client.should_query_keys:
             await self.client.keys_query()
+        return 0
+
+    async def words(self, file: str) -> float:
+        self._words = json.loads(Path(file).read_text("utf-8"))  # noqa: ASYNC240 (nothing else waits)
         return 0
 
     async def send(self, manner: str, count: str, *rooms: str) -> float:
@@ -81,7 +82,7 @@ class Bot:
     async def _send(self, waiting: Iterator[str], answered: list[float]) -> None:
         for room in waiting:
             sent = await self.client.room_send(
-                room, "m.room.message", WORDS, ignore_unverified_devices=True
+                room, "m.room.message", self._words, ignore_unverified_devices=True
             )
             assert isinstance(sent, RoomSendResponse), sent
             answered.append(time.monotonic())

@@ -4,6 +4,7 @@ That is a real Synapse whose rates are open: it takes most of the time of whatev
 """
 
 import asyncio
+import json
 import logging
 import sys
 import time
@@ -19,10 +20,11 @@ from benchmarks.bot_api import serving as serving_telegram
 from benchmarks.committee import PATIENCE, Committee
 from benchmarks.deliveries import opened
 from benchmarks.forwarder import Forwarder, forwarding
-from benchmarks.homeserver import Card, World, Writer, side_by_side
+from benchmarks.homeserver import Account, Card, World, Writer, side_by_side
 from benchmarks.rows import Row, higher, lower
 from benchmarks.server import idle_memory, process
 from benchmarks.telegram import on_telegram
+from bot.platforms.matrix.sending import TX
 from tests.homeserver import Synapse
 
 
@@ -41,12 +43,12 @@ class Size:
     writers: int = 40
     readers: int = 40
     rooms: int = 200
-    broadcasts: int = 15
+    broadcasts: int = 5
     polls: int = 10
 
 
-QUICK = Size(writers=20, readers=20, rooms=60, broadcasts=5)
-ROUNDS = 3  # of Préau and the bare bot in turns: a machine's speed drifts
+QUICK = Size(writers=20, readers=20, rooms=60)
+ROUNDS = 9  # short ones, of Préau and the bare bot in turns: a machine's speed drifts
 VOTINGS = 3  # the same, of votes
 MANNERS = ("sequential", "concurrent", "listening")
 
@@ -108,6 +110,7 @@ class Both:
         async with self._bare(server) as bare:
             await bare.do("look")
             async with self._preau(server):
+                await self._give_words(bare)
                 await self._share_keys(bare)
                 for encrypted in (False, True):
                     yield await self._sending(bare, size.broadcasts, encrypted=encrypted)
@@ -146,6 +149,15 @@ class Both:
         finally:
             running.kill()
             await running.wait()
+
+    async def _give_words(self, bare: Bare) -> None:
+        """Have the bare bot say the very words of Préau: a homeserver indexes each of them."""
+        await self.committee.broadcasts_per_second(1, to_writers=False)
+        said = await self._last_said(self.world.readers[0], self.preau)
+        words = {name: value for name, value in said["content"].items() if name != TX}
+        file = self.folder / "words.json"
+        file.write_text(json.dumps(words), "utf-8")
+        await bare.do("words", file)
 
     async def _share_keys(self, bare: Bare) -> None:
         """Have all who write to each other in encrypted rooms do so once."""
@@ -193,7 +205,9 @@ class Both:
         The bare bot is told the same, as answers to something that it said.
         """
         writers = {one.account.direct[self.preau]: one for one in self.world.writers}
-        said = {room: await self._last_said(one, self.bare) for room, one in writers.items()}
+        said = {
+            room: await self._last_said(one.account, self.bare) for room, one in writers.items()
+        }
         votes = [(writers[room], self.preau, card) for room, card in cards]
         for room, card in cards:
             event_id = said[room]["event_id"]
@@ -255,14 +269,14 @@ class Both:
         """When Préau said something to somebody, as the homeserver says."""
         async with asyncio.timeout(PATIENCE):
             while True:
-                last = await self._last_said(writer, self.preau)
+                last = await self._last_said(writer.account, self.preau)
                 at: float = last["origin_server_ts"] / 1000
                 if last["sender"] == self.preau and at > since:
                     return at
                 await asyncio.sleep(0.1)
 
-    async def _last_said(self, writer: Writer, bot: str) -> dict[str, Any]:
+    async def _last_said(self, account: Account, bot: str) -> dict[str, Any]:
         """The newest event of a direct chat."""
-        path = f"/rooms/{writer.account.direct[bot]}/messages?dir=b&limit=1"
-        [last] = (await self.world.ask("GET", path, token=writer.account.token))["chunk"]
+        path = f"/rooms/{account.direct[bot]}/messages?dir=b&limit=1"
+        [last] = (await self.world.ask("GET", path, token=account.token))["chunk"]
         return dict(last)
