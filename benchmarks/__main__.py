@@ -30,7 +30,7 @@ from tests.servers import NoServer, database, postgresql
 
 PEOPLE = 100_000
 ROUNDS = 5
-PRESSED = 6000
+PRESSED = 10_000
 WRITTEN_TO, WRITTEN_TO_QUICKLY = 3000, 600
 
 

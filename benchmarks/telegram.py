@@ -14,9 +14,10 @@ from storage.polls import PERSONS, Elector, Electorate
 from storage.store import Store
 
 STOCK = Path(".venv-bench/bin/python")  # where what is only measured against is installed
-ECHOED = 1200
+ECHOED = 2000
 FIRST_PERSON = 700_000_001
-VOTE = "polls.vote:1:0"
+OPTIONS = 3
+LANGUAGES = ("fr", "fr", "fr", "en")
 TEXTS = 1_000_001  # from which their updates are numbered: a number is applied once
 PATIENCE = 120  # seconds
 
@@ -31,7 +32,10 @@ def on_telegram(api_url: str, rate: int = 1000) -> dict[str, str]:
 
 
 def fill(url: str, people: Sequence[int]) -> None:
-    """A public poll, and its electors in their chats on Telegram, who came some days ago."""
+    """A poll, and its electors in their chats on Telegram, who came some days ago.
+
+    They are its electors from the beginning, as those of a members' poll are.
+    """
 
     def seed(store: Store) -> None:
         now = datetime.now(UTC)
@@ -40,7 +44,7 @@ def fill(url: str, people: Sequence[int]) -> None:
             "Question ?", electorate=Electorate.public, closes_at=closes_at, now=now
         )
         for person in people:
-            elector = arrived(store, person, now - timedelta(days=3))
+            elector = arrived(store, person, now - timedelta(days=3), _language(person))
             store.session.add(
                 Elector(poll_id=poll.id, person_id=elector, college=PERSONS, weight=1)
             )
@@ -49,9 +53,13 @@ def fill(url: str, people: Sequence[int]) -> None:
         database.write_now(seed)
 
 
-def arrived(store: Store, person: int, now: datetime) -> int:
+def _language(person: int) -> str:
+    return LANGUAGES[person % len(LANGUAGES)]
+
+
+def arrived(store: Store, person: int, now: datetime, language: str = "fr") -> int:
     """Have somebody talk to us on Telegram; the person's id in the database."""
-    account, _ = store.people.arrive("telegram", str(person), "fr", now)
+    account, _ = store.people.arrive("telegram", str(person), language, now)
     chat = store.people.chat("telegram", account.address, account_id=account.id)
     store.conversations.begin(chat, account, "", now)
     return account.person_id
@@ -67,7 +75,7 @@ async def presses_per_second(url: str, people: Sequence[int]) -> float:
     """Each person votes: committed, the card changed in place, the press acknowledged."""
     with opened(url) as database:
         before = _ballots(database)
-    presses = [pressed(one, VOTE) for one in people]
+    presses = [pressed(one, f"polls.vote:1:{one % OPTIONS}") for one in people]
     speed = await _answered(url, presses, ["editmessagetext", "answercallbackquery"])
     with opened(url) as database:
         assert _ballots(database) == before + len(people)

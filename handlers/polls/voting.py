@@ -201,7 +201,7 @@ def _vote_together(
         if cast is None:
             replies.append(None)
             continue
-        [own] = cast.voices
+        [own] = cast.voices  # a ballot of their own, and the only one: nothing else shows on a card
         said_alike = poll_id, own.choices, own.reason
         if said_alike not in cards:
             cards[said_alike] = _voted(cast, request, store)

@@ -5,20 +5,18 @@ from telegram import Bot
 from bot.platforms.telegram.transport import AiohttpRequest
 from bot.settings import Settings
 
-_AT_ONCE = 65  # connections, of which one waits for updates
-
 
 def make_bot(settings: Settings) -> Bot:
     """A bot that has not spoken to Telegram yet; `TELEGRAM_TOKEN` must be set."""
     assert settings.telegram_token is not None
     base = settings.telegram_api_url
-    request = AiohttpRequest(pool_size=_AT_ONCE)
+    request = AiohttpRequest()
     return Bot(
         settings.telegram_token.get_secret_value(),
         base_url=f"{base}/bot",
         base_file_url=f"{base}/file/bot",
         request=request,
-        get_updates_request=request,
+        get_updates_request=request,  # `Polling` has its own
     )
 
 

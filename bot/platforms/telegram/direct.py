@@ -20,11 +20,17 @@ class _Written:
 
 
 async def call(
-    bot: Bot, method: str, *, read_timeout: float | None = None, **parameters: str | None
+    bot: Bot,
+    method: str,
+    *,
+    request: BaseRequest | None = None,
+    read_timeout: float | None = None,
+    **parameters: str | None,
 ) -> Any:
     """Call a method of the Bot API; return its result as it came.
 
     Args:
+        request: the transport; by default the bot's.
         read_timeout: seconds for the answer to come; by default the transport's.
         parameters: as they are written; None is left out.
 
@@ -32,7 +38,7 @@ async def call(
         telegram.error.TelegramError: as the same call of the bot would.
     """
     written = _Written({name: value for name, value in parameters.items() if value is not None})
-    return await bot.request.post(
+    return await (request or bot.request).post(
         f"{bot.base_url}/{method}",
         cast(RequestData, written),
         read_timeout=BaseRequest.DEFAULT_NONE if read_timeout is None else read_timeout,

@@ -2,8 +2,8 @@
 
 import asyncio
 import json
+import operator
 from collections.abc import Callable, Coroutine
-from operator import itemgetter
 from typing import Any
 
 import structlog
@@ -12,6 +12,7 @@ from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
 
 from bot.platforms.telegram import direct
 from bot.platforms.telegram.failures import seconds
+from bot.platforms.telegram.transport import AiohttpRequest
 from bot.platforms.telegram.updates import ALLOWED
 from storage.database import Unavailable
 
@@ -38,6 +39,7 @@ class Polling:
     def __init__(self, bot: Bot, take: Take) -> None:
         self._bot = bot
         self._take = take
+        self._request = AiohttpRequest(pool_size=1)  # what is sent does not hold it up
         self._in_hand: dict[int, asyncio.Task[None]] = {}
         self._done: set[int] = set()  # applied, but behind one that is not
         self._failed: set[int] = set()  # to be asked for again
@@ -47,8 +49,12 @@ class Polling:
 
     async def run(self) -> None:
         """Poll until cancelled."""
-        while True:
-            await self._once()
+        await self._request.initialize()
+        try:
+            while True:
+                await self._once()
+        finally:
+            await self._request.shutdown()
 
     async def finish(self) -> None:
         """Wait for what is in hand; what cannot be applied now is given to the next run."""
@@ -85,21 +91,23 @@ class Polling:
         What nobody can read is passed over.
         """
         at_most = 0 if self._in_hand or self._pause else LONG_POLL
-        found = await direct.call(
-            self._bot,
-            "getUpdates",
-            read_timeout=at_most + SLACK,
-            offset=str(offset) if offset else None,
-            timeout=str(at_most),
-            allowed_updates=_ALLOWED,
-        )
         try:
-            found = sorted(found, key=itemgetter("update_id"))
-        except (TypeError, KeyError):
+            found = await direct.call(
+                self._bot,
+                "getUpdates",
+                request=self._request,
+                read_timeout=at_most + SLACK,
+                offset=str(offset) if offset else None,
+                timeout=str(at_most),
+                allowed_updates=_ALLOWED,
+            )
+            bodies = {operator.index(body["update_id"]): body for body in found}
+        except TelegramError:
+            raise
+        except Exception:  # what answers is no Bot API
             raise TelegramError("Invalid server response") from None
         new = []
-        for body in found:
-            number = body["update_id"]
+        for number, body in sorted(bodies.items()):
             if number in self._in_hand or number in self._done:
                 continue
             try:

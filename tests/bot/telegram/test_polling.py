@@ -3,15 +3,14 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 from structlog.testing import capture_logs
-from telegram import Bot
 
-from bot.platforms.telegram import direct, polling
+from bot.platforms.telegram import polling
+from bot.platforms.telegram.transport import AiohttpRequest
 from bot.settings import Settings
 from storage.conversations import Conversation, Update
 from storage.database import Database
@@ -141,17 +140,34 @@ async def test_the_operator_is_told_once_that_telegram_is_away(stage: Stage, api
     assert "409" in str(logs)
 
 
-async def test_what_is_no_list_of_updates_is_asked_for_again(stage: Stage, api: BotApi) -> None:
+GARBLED = [
+    "{}",
+    "[]",
+    '{"ok": true}',
+    '{"ok": true, "result": true}',
+    '{"ok": true, "result": {"1": 1}}',
+    '{"ok": true, "result": [7]}',
+    '{"ok": true, "result": [{"message": {}}]}',
+    '{"ok": true, "result": [{"update_id": "7"}]}',
+    '{"ok": true, "result": [{"update_id": [7]}]}',
+]
+
+
+async def test_what_is_no_answer_is_asked_for_again(
+    stage: Stage, api: BotApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
     someone = await begun(stage)
-    garbled = iter([True, ["update"], [{"message": {}}], [7]])
+    garbled, real = iter(GARBLED), AiohttpRequest.do_request
 
-    async def answer(bot: Bot, method: str, **more: Any) -> Any:
-        found = next(garbled, None) if method == "getUpdates" else None
-        return await direct.call(bot, method, **more) if found is None else found
+    async def answer(transport: AiohttpRequest, url: str, *args: Any, **more: Any) -> Any:
+        found = next(garbled, None) if url.endswith("/getUpdates") else None
+        if found is not None:
+            return 200, found.encode()
+        return await real(transport, url, *args, **more)
 
-    with pytest.MonkeyPatch.context() as patch, capture_logs() as logs:
-        patch.setattr(polling, "LONGEST_PAUSE", 0.01)
-        patch.setattr(polling, "direct", SimpleNamespace(call=answer))
+    monkeypatch.setattr(polling, "LONGEST_PAUSE", 0.01)
+    with capture_logs() as logs:
+        monkeypatch.setattr(AiohttpRequest, "do_request", answer)
         await someone.say("menu")
     assert next(garbled, None) is None
     assert [one["event"] for one in logs] == ["Telegram does not answer", "Telegram answers again"]
