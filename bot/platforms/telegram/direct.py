@@ -1,6 +1,6 @@
 """The calls that are made most, past the checks and copies that `telegram.Bot` makes of each.
 
-They go through the same transport, with the same errors and timeouts.
+They go through our transport, with the same errors and timeouts.
 """
 
 from collections.abc import Mapping
