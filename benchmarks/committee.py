@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import func, select
 
 from benchmarks.homeserver import Account, Card, World
-from storage.broadcasts import DELAY, Audience, AudienceKind, BroadcastKind
+from storage.broadcasts import DELAY, Audience, AudienceKind, Broadcast, BroadcastKind
 from storage.database import Database
 from storage.deliveries import Delivery, DeliveryState, Kind
 from storage.groups import Joining
@@ -17,7 +17,7 @@ from storage.polls import PERSONS, Ballot, Elector, Electorate
 from storage.store import Store
 
 PATIENCE = 300.0  # seconds, on a machine that is busy
-LOOK = 0.05  # seconds between two looks
+LOOK, GLANCE = 0.05, 0.25  # seconds between two looks; at what itself says when it was
 UNDER_WAY = (DeliveryState.waiting, DeliveryState.sending)
 BODY = "Bonjour ! " + 5 * "La consultation sur le numérique à l'école est ouverte. "
 
@@ -52,11 +52,11 @@ class Committee:
         store.conversations.begin(chat, account, "", now)
         return account.person_id
 
-    async def until(self, settled: Callable[[Store], bool]) -> float:
+    async def until(self, settled: Callable[[Store], bool], every: float = LOOK) -> float:
         """Wait until something is so; when that was seen, by time.monotonic."""
         async with asyncio.timeout(PATIENCE):
             while not self._database.read_now(settled):  # noqa: ASYNC110 (of the database)
-                await asyncio.sleep(LOOK)
+                await asyncio.sleep(every)
         return time.monotonic()
 
     async def told(self) -> None:
@@ -71,26 +71,38 @@ class Committee:
         await self.told()
 
     async def broadcasts_per_second(self, count: int, *, to_writers: bool) -> float:
-        """Messages a second, from the first to the last, of several broadcasts at once."""
+        """Messages a second of several broadcasts at once, from when they leave to the last."""
         before = self._database.read_now(_last_delivery)
-        people = self._database.write_now(lambda store: self._broadcast(store, count, to_writers))
-        sent = (Delivery.kind == Kind.broadcast) & (Delivery.state == DeliveryState.sent)
-        wanted = select(Delivery.done_at).where(sent, Delivery.id > before)
-        counted = select(func.count()).select_from(wanted.subquery())
-        await self.until(lambda store: store.session.scalar(counted) == count * people)
-        done = self._database.read_now(lambda store: list(store.session.scalars(wanted)))
-        times = sorted(one for one in done if one is not None)
-        return (len(times) - 1) / (times[-1] - times[0]).total_seconds()
+        people, ids = self._database.write_now(
+            lambda store: self._broadcast(store, count, to_writers)
+        )
+        sent = (
+            (Delivery.kind == Kind.broadcast)
+            & (Delivery.state == DeliveryState.sent)
+            & (Delivery.id > before)
+        )
+        counted = select(func.count()).where(sent)
+        await self.until(lambda store: store.session.scalar(counted) == count * people, GLANCE)
+        left = select(func.min(Broadcast.started_at)).where(Broadcast.id.in_(ids))
+        last = select(func.max(Delivery.done_at)).where(sent)
+        left_at, ended_at = self._database.read_now(
+            lambda store: (store.session.scalars(left).one(), store.session.scalars(last).one())
+        )
+        assert left_at is not None
+        assert ended_at is not None
+        return count * people / (ended_at - left_at).total_seconds()
 
-    def _broadcast(self, store: Store, count: int, to_writers: bool) -> int:
-        """Have broadcasts leave now; to how many people each goes."""
+    def _broadcast(self, store: Store, count: int, to_writers: bool) -> tuple[int, list[int]]:
+        """Have broadcasts leave now; to how many people each goes, and their ids."""
         group = self._writers if to_writers else self._readers
         audience, now = Audience(AudienceKind.group, str(group)), datetime.now(UTC)
         people = store.broadcasts.count(audience, BroadcastKind.news, now)
+        ids = []
         for _ in range(count):
             made = store.broadcasts.compose(BODY, BroadcastKind.news, audience, now)
             store.broadcasts.confirm(made.id, 1, people, now - DELAY)
-        return people
+            ids.append(made.id)
+        return people, ids
 
     def cards(self) -> list[tuple[str, Card]]:
         """The polls that were shown, and in which rooms."""

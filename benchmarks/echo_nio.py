@@ -64,8 +64,9 @@ class Bot:
         waiting, answered = islice(cycle(rooms), int(count)), list[float]()
         workers = 1 if manner == "sequential" else AT_ONCE
         async with self._listening(manner == "listening"):
+            began = time.monotonic()
             await asyncio.gather(*(self._send(waiting, answered) for _ in range(workers)))
-        return (len(answered) - 1) / (answered[-1] - answered[0])
+        return len(answered) / (answered[-1] - began)
 
     @asynccontextmanager
     async def _listening(self, is_on: bool) -> AsyncIterator[None]:

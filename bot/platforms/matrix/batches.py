@@ -10,6 +10,7 @@ from typing import Any
 from nio import Api, ErrorResponse, SyncResponse
 
 from bot.platforms.matrix.client import Client, ServerRefused, Unreachable
+from bot.platforms.matrix.echoes import NOT_LABELS, OURS
 from bot.platforms.matrix.events import OUTSIDE, Source
 from bot.platforms.matrix.fields import mapping
 from bot.platforms.matrix.login import DEACTIVATED, TOKEN_GONE, WITHHELD
@@ -19,11 +20,15 @@ SLACK = 15  # seconds more before we give it up
 LIMIT = 50  # events of a room that come at once; older ones have to be asked for
 REFUSED = TOKEN_GONE | WITHHELD | {DEACTIVATED}  # no sync is given to this login
 _NONE = {"not_types": ["*"]}
-FILTER = {
-    "presence": _NONE,
-    "account_data": _NONE,
-    "room": {"timeline": {"limit": LIMIT}, "ephemeral": _NONE, "account_data": _NONE},
-}
+_TIMELINE = {"limit": LIMIT}
+FILTER, OF_OTHERS = (
+    {
+        "presence": _NONE,
+        "account_data": _NONE,
+        "room": {"timeline": timeline, "ephemeral": _NONE, "account_data": _NONE},
+    }
+    for timeline in (_TIMELINE, {**_TIMELINE, NOT_LABELS: [OURS]})
+)
 
 
 @dataclass(frozen=True)
@@ -67,23 +72,27 @@ class Batch(SyncResponse):  # type: ignore[misc]
         return cls(**given, said={room_id: one for room_id, one in said.items() if one.events})
 
 
-async def next_batch(client: Client, since: str | None, *, whole: bool) -> Batch:
+async def next_batch(
+    client: Client, since: str | None, *, whole: bool, of_others: bool = False
+) -> Batch:
     """What happened since an earlier sync; nio has taken its part.
 
     Args:
         since: how far was read; None: never anything.
         whole: whether all the state of all rooms is wanted, as after a start.
+        of_others: leave out what we say ourselves, if the homeserver can, and do not wait: each of
+            our words would have it work out again all that came before.
 
     Raises:
         Unreachable: the homeserver does not answer, or not now.
         ServerRefused: our login is none any more.
     """
-    wait = LONG_POLL if since is not None and not whole else 0
+    wait = 0 if since is None or whole or of_others else LONG_POLL
     method, path = Api.sync(
         client.access_token,
         since=since,
         timeout=wait * 1000,
-        filter=FILTER,
+        filter=OF_OTHERS if of_others else FILTER,
         full_state=whole or None,
     )
     client.next_batch = ""  # nio passes over what it takes for the sync before

@@ -36,6 +36,7 @@ from storage.store import Store
 log = structlog.get_logger()
 
 BRIEF = 0.25  # seconds for what a sync gave, before more is asked for
+AMONG_ECHOES = 1.0  # seconds between two syncs while most of what happens is what we say
 SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds between two tries to sync
 MOST_UNDER_WAY = 10_000  # events that came and are not applied, each of at most 64 KiB
 
@@ -121,7 +122,7 @@ class Syncing:
         pause = 0.0
         while True:
             try:
-                batch = await next_batch(self._client, since, whole=not self.ready.is_set())
+                batch = await self._asked(since)
                 now = self._clock.now()
                 await until_done(partial(self._rooms.heed, batch, now))
             except ServerRefused:
@@ -132,6 +133,14 @@ class Syncing:
                 if pause:
                     log.warning("the homeserver answers again")
                 return batch, now
+
+    async def _asked(self, since: str | None) -> Batch:
+        """The next sync; while we say much it is asked for more seldom, and without our words."""
+        is_whole = not self.ready.is_set()
+        of_others = not is_whole and self._client.echoes.are_many
+        if of_others:
+            await asyncio.sleep(AMONG_ECHOES)
+        return await next_batch(self._client, since, whole=is_whole, of_others=of_others)
 
     async def _rest(self, error: Exception, pause: float) -> float:
         """Wait after a sync that failed, longer each time, and say so once; how long it was."""
