@@ -87,7 +87,8 @@ async def next_batch(
         Unreachable: the homeserver does not answer, or not now.
         ServerRefused: our login is none any more.
     """
-    wait = 0 if since is None or whole or of_others else LONG_POLL
+    is_short = since is not None and not whole
+    wait = LONG_POLL if is_short and not of_others else 0
     method, path = Api.sync(
         client.access_token,
         since=since,
@@ -96,7 +97,7 @@ async def next_batch(
         full_state=whole or None,
     )
     client.next_batch = ""  # nio passes over what it takes for the sync before
-    timeout = wait + SLACK if wait else 0
+    timeout = LONG_POLL + SLACK if is_short else 0
     answer = await client._send(Batch, method, path, timeout=timeout)
     if isinstance(answer, Batch):
         return answer
