@@ -17,7 +17,7 @@ from storage.polls import PERSONS, Ballot, Elector, Electorate
 from storage.store import Store
 
 PATIENCE = 300.0  # seconds, on a machine that is busy
-LOOK, GLANCE = 0.05, 0.25  # seconds between two looks; at what itself says when it was
+LOOK, GLANCE = 0.05, 0.25  # seconds between two looks; where rows say when it was
 UNDER_WAY = (DeliveryState.waiting, DeliveryState.sending)
 BODY = "Bonjour ! " + 5 * "La consultation sur le numérique à l'école est ouverte. "
 

@@ -10,7 +10,6 @@ from typing import Any
 from nio import Api, ErrorResponse, SyncResponse
 
 from bot.platforms.matrix.client import Client, ServerRefused, Unreachable
-from bot.platforms.matrix.echoes import NOT_LABELS, OURS
 from bot.platforms.matrix.events import OUTSIDE, Source
 from bot.platforms.matrix.fields import mapping
 from bot.platforms.matrix.login import DEACTIVATED, TOKEN_GONE, WITHHELD
@@ -20,15 +19,11 @@ SLACK = 15  # seconds more before we give it up
 LIMIT = 50  # events of a room that come at once; older ones have to be asked for
 REFUSED = TOKEN_GONE | WITHHELD | {DEACTIVATED}  # no sync is given to this login
 _NONE = {"not_types": ["*"]}
-_TIMELINE = {"limit": LIMIT}
-FILTER, OF_OTHERS = (
-    {
-        "presence": _NONE,
-        "account_data": _NONE,
-        "room": {"timeline": timeline, "ephemeral": _NONE, "account_data": _NONE},
-    }
-    for timeline in (_TIMELINE, {**_TIMELINE, NOT_LABELS: [OURS]})
-)
+FILTER = {
+    "presence": _NONE,
+    "account_data": _NONE,
+    "room": {"timeline": {"limit": LIMIT}, "ephemeral": _NONE, "account_data": _NONE},
+}
 
 
 @dataclass(frozen=True)
@@ -69,35 +64,33 @@ class Batch(SyncResponse):  # type: ignore[misc]
         if not isinstance(made, SyncResponse):
             return made
         given = {one.name: getattr(made, one.name) for one in fields(made) if one.init}
-        return cls(**given, said={room_id: one for room_id, one in said.items() if one.events})
+        return cls(
+            **given,
+            said={room_id: one for room_id, one in said.items() if one.events or one.is_cut},
+        )
 
 
-async def next_batch(
-    client: Client, since: str | None, *, whole: bool, of_others: bool = False
-) -> Batch:
+async def next_batch(client: Client, since: str | None, *, whole: bool) -> Batch:
     """What happened since an earlier sync; nio has taken its part.
 
     Args:
         since: how far was read; None: never anything.
         whole: whether all the state of all rooms is wanted, as after a start.
-        of_others: leave out what we say ourselves, if the homeserver can, and do not wait: each of
-            our words would have it work out again all that came before.
 
     Raises:
         Unreachable: the homeserver does not answer, or not now.
         ServerRefused: our login is none any more.
     """
-    is_short = since is not None and not whole
-    wait = LONG_POLL if is_short and not of_others else 0
+    wait = LONG_POLL if since is not None and not whole else 0
     method, path = Api.sync(
         client.access_token,
         since=since,
         timeout=wait * 1000,
-        filter=OF_OTHERS if of_others else FILTER,
+        filter=FILTER,
         full_state=whole or None,
     )
     client.next_batch = ""  # nio passes over what it takes for the sync before
-    timeout = LONG_POLL + SLACK if is_short else 0
+    timeout = wait + SLACK if wait else 0
     answer = await client._send(Batch, method, path, timeout=timeout)
     if isinstance(answer, Batch):
         return answer

@@ -17,7 +17,6 @@ from bot.platforms.base import PlatformRefused
 from bot.platforms.matrix.connection import Connection, ServerRefused, Unreachable
 from bot.platforms.matrix.counting import Count, TakenOver
 from bot.platforms.matrix.crypto import CryptoStore
-from bot.platforms.matrix.echoes import Echoes
 from bot.platforms.matrix.keys import DeviceLost, Keys, is_device_of
 from bot.platforms.matrix.login import (
     TOKEN_GONE,
@@ -61,7 +60,6 @@ class Client(Connection):
 
     Attributes:
         crypto: what is kept of its keys; flushed before anything that depends on it is sent.
-        echoes: what we said lately.
         is_signed: whether its account answers for its device.
         has_login: whether the database had a login when we began: Matrix was served with it.
     """
@@ -76,7 +74,6 @@ class Client(Connection):
         self.settings = settings
         self.database = database
         self.crypto = CryptoStore("", "")
-        self.echoes = Echoes()
         self.is_signed = self.has_login = False
         self._keys = Keys(self)
         self._sharing = Sharing(self, self._keys)

@@ -29,12 +29,14 @@ from bot.platforms.matrix.events import (
 )
 from bot.platforms.matrix.lanes import Work, step_aside
 from bot.platforms.matrix.lines import Line
+from bot.platforms.matrix.recent import Recent
 from bot.platforms.matrix.undecrypted import Undecrypted
 from storage.database import Unavailable
 
 log = structlog.get_logger()
 
 AGAIN = 1.0  # seconds before something is tried again that could not be applied
+OURS = 2000  # ids of what we wrote that are remembered
 FURTHER = 0.8  # seconds for what goes on with a file: clients send several one by one
 
 T = TypeVar("T")
@@ -73,6 +75,7 @@ class Reading:
         self._rooms = rooms
         self._take = take
         self._decryption = Decryption()
+        self._ours: Recent[str, bool] = Recent(OURS)
         self._lines: defaultdict[str, Line[Given]] = defaultdict(Line)
 
     def begin(self) -> None:
@@ -136,11 +139,11 @@ class Reading:
     def _view(self, room_id: str) -> RoomView:
         person, room = self._rooms.person_in(room_id), self._client.rooms.get(room_id)
         encrypted = room is not None and room.encrypted
-        return RoomView(room_id, self._client.user_id, person, self._client.echoes, encrypted)
+        return RoomView(room_id, self._client.user_id, person, self._ours, encrypted)
 
     async def _arrival(self, event: Source, view: RoomView, at: datetime) -> Arrival | None:
         if event.get("sender") == view.me:
-            self._client.echoes.came(event["event_id"])
+            self._ours.first(event["event_id"], True)
             return None
         if event.get("type") == REDACTION:
             await self._let_go(event, view.room_id)

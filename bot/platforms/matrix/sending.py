@@ -7,7 +7,6 @@ from nio import Api, MatrixRoom, RoomSendResponse
 
 from bot.platforms.base import SendFailed
 from bot.platforms.matrix.client import Client
-from bot.platforms.matrix.echoes import LABELS, OURS
 from bot.platforms.matrix.failures import taken
 from storage.deliveries import Failure
 
@@ -55,11 +54,9 @@ async def put(
         await client.ready(room_id)
         check()
         kind, marked = client.encrypt(room_id, kind, marked)
+        marked[TX] = tx
     else:
         check()
-    marked |= {TX: tx, LABELS: [OURS]}
-    client.echoes.begin()
     method, path, data = Api.room_send(client.access_token, room_id, kind, marked, tx)
     sent = taken(await client._send(RoomSendResponse, method, path, data, (room_id,)))
-    client.echoes.said(sent.event_id)
     return str(sent.event_id)

@@ -7,7 +7,6 @@ not applied; what is given again is known by its event.
 
 import asyncio
 import random
-import time
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
@@ -37,10 +36,6 @@ from storage.store import Store
 log = structlog.get_logger()
 
 BRIEF = 0.25  # seconds for what a sync gave, before more is asked for
-AMONG_ECHOES = 1.0  # seconds between two syncs while most of what happens is what we say
-# Seconds from one sync to the next that may leave that out: a homeserver looks for what others said
-# behind 500 events of a room, and we cannot say as many so soon.
-FRESH = 5.0
 SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds between two tries to sync
 MOST_UNDER_WAY = 10_000  # events that came and are not applied, each of at most 64 KiB
 
@@ -81,7 +76,6 @@ class Syncing:
         self._progress = Progress(None)
         self._kept: str | None = None
         self._synced = asyncio.Event()
-        self._asked_at = float("-inf")  # for the last sync that was answered
         self._trouble = ""
         self.ready = asyncio.Event()
 
@@ -127,7 +121,7 @@ class Syncing:
         pause = 0.0
         while True:
             try:
-                batch = await self._asked(since)
+                batch = await next_batch(self._client, since, whole=not self.ready.is_set())
                 now = self._clock.now()
                 await until_done(partial(self._rooms.heed, batch, now))
             except ServerRefused:
@@ -138,17 +132,6 @@ class Syncing:
                 if pause:
                     log.warning("the homeserver answers again")
                 return batch, now
-
-    async def _asked(self, since: str | None) -> Batch:
-        """The next sync; while we say much it is asked for more seldom, and without our words."""
-        if self._client.echoes.are_many:
-            await asyncio.sleep(AMONG_ECHOES)
-        is_whole, now = not self.ready.is_set(), time.monotonic()
-        is_fresh = not is_whole and now - self._asked_at < FRESH
-        of_others = is_fresh and self._client.echoes.are_many
-        batch = await next_batch(self._client, since, whole=is_whole, of_others=of_others)
-        self._asked_at = now
-        return batch
 
     async def _rest(self, error: Exception, pause: float) -> float:
         """Wait after a sync that failed, longer each time, and say so once; how long it was."""

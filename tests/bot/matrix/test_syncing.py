@@ -117,6 +117,27 @@ async def test_a_backlog_of_pages_comes_once_and_in_order(
         assert again.client.count("/messages") >= 1
 
 
+async def test_what_is_behind_many_changes_of_a_room_comes(account: Account) -> None:
+    """All that the sync gives of the room is its state; what was said is in the part left out."""
+    me = await reader(account)
+    async with Correspondent(account.server, "anna") as anna:
+        async with me.reading():
+            room = await anna.direct(me.client.user_id)
+            await say_all(anna, room, ["bonjour"])
+            await me.hears("bonjour")
+        await anna.say(room, "dit avant")
+        path = f"/rooms/{quote(room)}/state/m.room.topic"
+        for number in range(LIMIT + 1):
+            await anna.ask("PUT", path, {"topic": f"Sujet {number}"})
+        again = await reader(account)
+        async with again.reading():
+            await again.until(lambda: "dit avant" in again.words(room))
+            await anna.say(room, "dit après")
+            await again.until(lambda: "dit après" in again.words(room))
+        heard = [one for one in again.words(room) if one != "bonjour"]
+        assert heard == ["dit avant", "dit après"]
+
+
 async def test_files_and_what_is_said_of_them_are_taken_together(account: Account) -> None:
     me = await reader(account)
     async with Correspondent(account.server, "anna") as anna:
