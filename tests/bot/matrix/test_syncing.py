@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from bot.platforms.matrix import batches, lanes, reading, syncing, telling, undecrypted
 from bot.platforms.matrix.client import ServerRefused
 from storage.database import Unavailable
+from storage.store import Store
 from tests.bot.matrix.accounts import Account
 from tests.bot.matrix.readers import Reader, deaf, reader
 from tests.homeserver import Correspondent, JsCorrespondent, Node, Synapse
@@ -269,6 +270,10 @@ async def test_nothing_is_lost_however_often_we_are_killed(
     assert list(dict.fromkeys(heard)) == texts
 
 
+def _told(store: Store) -> list[Any]:
+    return list(store.matrix.all(telling.KIND))
+
+
 def _ends(me: Reader, text: str) -> bool:
     return text in me.words()
 
@@ -478,6 +483,7 @@ async def test_that_something_cannot_be_read_is_told_until_it_is_said(account: A
         again = Reader(client)
         async with again.reading():
             await again.until(lambda: again.told)
+            await again.until(lambda: account.database.read_now(_told))  # and that is kept
         last = Reader(client)
         async with last.reading():
             await anna.say(room, "deux")
