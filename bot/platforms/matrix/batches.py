@@ -46,7 +46,7 @@ class Batch(SyncResponse):  # type: ignore[misc]
     """One sync, as nio is to take it.
 
     Attributes:
-        said: by room, what nio is not shown.
+        said: by room, what nio is not shown; also where nothing came of what is to be fetched.
     """
 
     said: dict[str, Timeline] = field(default_factory=dict)
